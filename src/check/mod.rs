@@ -1,0 +1,209 @@
+//! What a look at a service can say: healthy, unhealthy with a reason, or unknown with a reason.
+//!
+//! The reasons are data; their `Display` is the only wording, shared by log, alert and dry run.
+//! Expectations over JSON are in [`expect`].
+
+pub mod expect;
+
+use std::fmt;
+use std::time::Duration;
+
+/// The three-valued truth.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Health {
+    /// It answered as expected.
+    Healthy,
+    /// It was looked at, and is down.
+    Unhealthy(Failure),
+    /// It could not be looked at: restarts nothing, counts as no failure.
+    Unknown(Unknown),
+}
+
+/// Why a service is unhealthy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// No answer in time.
+    TimedOut {
+        /// The time-out.
+        after: Duration,
+    },
+    /// The connection was refused.
+    Refused {
+        /// `host:port`.
+        to: String,
+    },
+    /// The connection was reset or closed without an answer.
+    Reset {
+        /// `host:port`.
+        to: String,
+    },
+    /// Any other failure to connect or to speak (name resolution, TLS, protocol).
+    Connection {
+        /// `host:port`.
+        to: String,
+        /// What the library or tool said, one line.
+        detail: String,
+    },
+    /// An HTTP status that was not expected.
+    HttpStatus {
+        /// The status.
+        status: u16,
+        /// The expected ones, as configured.
+        expected: String,
+    },
+    /// The HTTP tool could only tell that the server answered with an error.
+    HttpError,
+    /// No living process matched.
+    NoProcess {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A custom command failed.
+    Exit {
+        /// Its exit code (128 + n for a signal).
+        code: i32,
+        /// Its last lines of output, raw.
+        output: String,
+    },
+    /// An expectation did not hold; path, expected and found are in the text.
+    Expectation(String),
+    /// Its container is not running.
+    ContainerNotRunning {
+        /// The container's name.
+        container: String,
+        /// Its last exit code.
+        exit_code: i32,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { after } => write!(f, "timed out after {} s", after.as_secs_f64()),
+            Self::Refused { to } => write!(f, "connection refused on {to}"),
+            Self::Reset { to } => write!(f, "connection reset by {to}"),
+            Self::Connection { to, detail } => write!(f, "cannot talk to {to}: {detail}"),
+            Self::HttpStatus { status, expected } => write!(f, "HTTP {status}, expected {expected}"),
+            Self::HttpError => f.write_str("the server answered with an error"),
+            Self::NoProcess { pattern } => write!(f, "no matching process: {pattern}"),
+            Self::Exit { code, output } => match output.trim().lines().next_back() {
+                Some(last) => write!(f, "exit {code}: {}", last.trim()),
+                None => write!(f, "exit {code}"),
+            },
+            Self::Expectation(text) => f.write_str(text),
+            Self::ContainerNotRunning { container, exit_code } => {
+                write!(f, "container {container} is not running: exited {exit_code}")
+            }
+        }
+    }
+}
+
+/// Why a service could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// The engine is not there, or refuses us.
+    EngineUnreachable(String),
+    /// The engine accepted the call and did not answer in time.
+    EngineSilent {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// No container of that name.
+    NoSuchContainer(String),
+    /// The container is in a state in which nothing can be said.
+    ContainerState {
+        /// The container's name.
+        container: String,
+        /// `paused`, `restarting`, `created`, `removing` or `dead`.
+        state: String,
+    },
+    /// The container has no shell.
+    NoShell(String),
+    /// No tool for this kind of check, or a custom command's program is missing.
+    NoTool(String),
+    /// The batch ended before this check's record was complete.
+    CutOff(String),
+    /// No process could be started in the container.
+    CannotFork(String),
+    /// The answer took far longer than the time-out: the container or machine was frozen.
+    Frozen {
+        /// How long it took.
+        took: Duration,
+    },
+    /// The output was longer than an expectation may read.
+    OutputTooLarge {
+        /// The cap in bytes.
+        cap: usize,
+    },
+    /// The pass was interrupted by a signal.
+    Interrupted,
+    /// An environment variable that the check needs is not set.
+    MissingEnv(String),
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Unknown {
+    /// Whether it is the engine that could not be asked (one problem for the whole machine).
+    #[must_use]
+    pub fn is_engine(&self) -> bool {
+        matches!(self, Self::EngineUnreachable(_) | Self::EngineSilent { .. })
+    }
+
+    /// Whether a dependency in this state blocks its dependants: one that is missing or paused does,
+    /// one that merely cannot be checked for want of a tool does not.
+    #[must_use]
+    pub fn blocks_dependants(&self) -> bool {
+        matches!(self, Self::NoSuchContainer(_) | Self::ContainerState { .. })
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EngineUnreachable(text) => write!(f, "the container engine cannot be reached: {text}"),
+            Self::EngineSilent { after } => {
+                write!(f, "the container engine did not answer within {} s", after.as_secs_f64())
+            }
+            Self::NoSuchContainer(name) => write!(f, "no such container: {name}"),
+            Self::ContainerState { container, state } => write!(f, "container {container} is {state}"),
+            Self::NoShell(container) => write!(
+                f,
+                "container {container} has no shell; for http and tcp checks set \"from\": \"machine\""
+            ),
+            Self::NoTool(text) => f.write_str(text),
+            Self::CutOff(text) => write!(f, "the look was cut off: {text}"),
+            Self::CannotFork(container) => write!(f, "no process can be started in {container}"),
+            Self::Frozen { took } => write!(
+                f,
+                "the answer took {:.1} s, far longer than the time-out: was the container frozen?",
+                took.as_secs_f64()
+            ),
+            Self::OutputTooLarge { cap } => {
+                write!(f, "the output is longer than {cap} bytes, too long to judge")
+            }
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::MissingEnv(variable) => write!(f, "environment variable {variable} is not set"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// One look at one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// What it said.
+    pub health: Health,
+    /// How long the check itself took.
+    pub duration: Duration,
+    /// A manual-stop marker found inside the container: its content, empty where made by `touch`.
+    pub marker: Option<Vec<u8>>,
+}
+
+impl Look {
+    /// A look that could not be made.
+    #[must_use]
+    pub fn unknown(why: Unknown) -> Self {
+        Self { health: Health::Unknown(why), duration: Duration::ZERO, marker: None }
+    }
+}

@@ -1,0 +1,171 @@
+//! The seam to where services run: containers and the machine itself.
+//!
+//! [`Engine`] speaks of looks, restarts and containers; how a command line, a batch script or `/proc`
+//! carries that belongs in the modules below. Deadlines are kept by the implementations: no call here
+//! waits without end.
+
+use std::time::Duration;
+
+use crate::check::{Look, Unknown};
+use crate::clock::Timestamp;
+use crate::config::model::{HealthCheck, ServiceName};
+
+/// Where commands run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The machine on which `recovery` runs.
+    Machine,
+    /// A running container.
+    Container(ContainerRef),
+}
+
+/// A container that was found in the listing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContainerRef {
+    /// The full id: the engine takes prefixes of ids for names, so only this is used afterwards.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+}
+
+/// One row of the listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Id and name.
+    pub at: ContainerRef,
+    /// `running`, `exited`, `paused`, `restarting`, `created`, `removing` or `dead`.
+    pub state: String,
+}
+
+/// What the engine knows of one container; asked only where a decision needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerDetails {
+    /// As in the listing, asked again.
+    pub state: String,
+    /// When its present or last run began.
+    pub started_at: Option<Timestamp>,
+    /// Exit code of its last run.
+    pub exit_code: i32,
+    /// How its last run ended; only meaningful while it is not running.
+    pub end: ContainerEnd,
+    /// Whether the engine's own restart policy brings it back (`always`, `unless-stopped`, `on-failure`
+    /// with tries left).
+    pub engine_restarts_it: bool,
+    /// How long the engine waits between TERM and KILL when it stops it.
+    pub stop_timeout: Duration,
+}
+
+/// How a container that is not running ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerEnd {
+    /// By itself, with an exit code other than 0.
+    Died,
+    /// By itself, with exit code 0.
+    Finished,
+    /// A `kill` or `stop` event lies around its end, or, where the events are gone, its exit code says so.
+    StoppedBySomeone,
+}
+
+/// One check to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Whose check; also names the marker that is looked for in the container.
+    pub service: &'a ServiceName,
+    /// What to ask.
+    pub check: &'a HealthCheck,
+    /// Environment for a custom command.
+    pub env: &'a [(String, String)],
+    /// User for commands in the container (`docker exec -u`); on the machine the user to become.
+    pub user: Option<&'a str>,
+}
+
+/// A `restart_cmd` to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct RestartCommand<'a> {
+    /// Whose.
+    pub service: &'a ServiceName,
+    /// Shell text.
+    pub text: &'a str,
+    /// Environment.
+    pub env: &'a [(String, String)],
+    /// User to run as.
+    pub user: Option<&'a str>,
+    /// Where its output is appended.
+    pub log_path: Option<&'a str>,
+    /// After so long, [`Engine::run`] asks what to do.
+    pub timeout: Duration,
+}
+
+/// What to do with a `restart_cmd` that is still running at its time-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overrun {
+    /// The service is healthy: leave the command running.
+    Leave,
+    /// End it.
+    End,
+}
+
+/// How a `restart_cmd` ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunResult {
+    /// With that exit code (128 + n for a signal).
+    Exited(i32),
+    /// Left running in the foreground at its time-out.
+    LeftRunning,
+    /// Ended by us at its time-out.
+    TimedOut,
+    /// A signal to `recovery` came first; the command goes on by itself.
+    Interrupted,
+    /// It was not started, or it cannot be told whether it was.
+    Failed(Unknown),
+}
+
+/// Containers and the machine, in the words of the domain.
+pub trait Engine: Send + Sync {
+    /// All containers, running or not. One call a pass.
+    ///
+    /// # Errors
+    /// Where the engine is unreachable, refuses or does not answer.
+    fn list(&self) -> Result<Vec<Container>, Unknown>;
+
+    /// Details of one container.
+    ///
+    /// # Errors
+    /// As [`Engine::list`]; [`Unknown::NoSuchContainer`] where it is gone.
+    fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown>;
+
+    /// Makes all these checks of one target in one go, side by side; one result a request, in order.
+    /// For a container this is one `exec` per user among the requests.
+    fn observe(&self, target: &Target, requests: &[Request<'_>]) -> Vec<Look>;
+
+    /// Runs a `restart_cmd`. `at_timeout` is asked once where it is still running at its time-out.
+    fn run(
+        &self,
+        target: &Target,
+        command: &RestartCommand<'_>,
+        at_timeout: &mut dyn FnMut() -> Overrun,
+    ) -> RunResult;
+
+    /// Starts a container that is not running.
+    ///
+    /// # Errors
+    /// What the engine said.
+    fn start(&self, container: &ContainerRef, timeout: Duration) -> Result<(), Unknown>;
+
+    /// Restarts a container; `timeout` is on top of the container's own stop time-out `stop_timeout`.
+    ///
+    /// # Errors
+    /// What the engine said.
+    fn restart(
+        &self,
+        container: &ContainerRef,
+        stop_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<(), Unknown>;
+
+    /// Removes the manual-stop marker of a service inside a container; `true` where there was one.
+    ///
+    /// # Errors
+    /// Where it could not be looked for or not be removed.
+    fn remove_marker(&self, container: &ContainerRef, service: &ServiceName) -> Result<bool, Unknown>;
+}

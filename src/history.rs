@@ -1,0 +1,86 @@
+//! The failure window: record an attempt, prune old ones, count what is left. `now` is an argument.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::state::{Attempt, AttemptResult};
+
+/// Reads attempts of the future as made now, and drops those that have left the window.
+///
+/// Written back, so that no jump of the clock frees an attempt early or holds one longer than a window.
+pub fn prune(attempts: &mut Vec<Attempt>, now: Timestamp, window: Duration) {
+    for attempt in attempts.iter_mut() {
+        attempt.at = attempt.at.min(now);
+    }
+    attempts.retain(|attempt| age(attempt.at, now) < window);
+}
+
+/// Attempts that lie within the window.
+#[must_use]
+pub fn count(attempts: &[Attempt], now: Timestamp, window: Duration) -> u32 {
+    let within = attempts.iter().filter(|attempt| age(attempt.at, now) < window).count();
+    u32::try_from(within).unwrap_or(u32::MAX)
+}
+
+/// When the next attempt becomes free, where `max` are used up.
+#[must_use]
+pub fn free_at(attempts: &[Attempt], now: Timestamp, window: Duration, max: u32) -> Option<Timestamp> {
+    let mut within: Vec<Timestamp> =
+        attempts.iter().map(|a| a.at.min(now)).filter(|&at| age(at, now) < window).collect();
+    within.sort_unstable();
+    let over = within.len().checked_sub(usize::try_from(max).ok()?)?;
+    within.get(over).map(|&at| at + window)
+}
+
+/// Records an attempt that is about to be made; its result is unknown until [`conclude`].
+pub fn record(attempts: &mut Vec<Attempt>, now: Timestamp) {
+    attempts.push(Attempt { at: now, result: AttemptResult::Unknown });
+}
+
+/// Writes the result of the last attempt.
+pub fn conclude(attempts: &mut [Attempt], result: AttemptResult) {
+    if let Some(last) = attempts.last_mut() {
+        last.result = result;
+    }
+}
+
+/// Age of an attempt; one in the future has none.
+fn age(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now - at).unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const WINDOW: Duration = Duration::from_secs(3600);
+
+    fn attempts(minutes_ago: &[i64], now: Timestamp) -> Vec<Attempt> {
+        minutes_ago
+            .iter()
+            .map(|&m| Attempt { at: now - time::Duration::minutes(m), result: AttemptResult::Failed })
+            .collect()
+    }
+
+    #[test]
+    fn an_attempt_leaves_the_window_exactly_when_it_is_a_window_old() {
+        let now = datetime!(2026-11-21 10:00 UTC);
+        let mut list = attempts(&[60, 59, 10], now);
+        assert_eq!(count(&list, now, WINDOW), 2);
+        prune(&mut list, now, WINDOW);
+        assert_eq!(list.len(), 2);
+        assert_eq!(free_at(&list, now, WINDOW, 2), Some(now + time::Duration::minutes(1)));
+        assert_eq!(free_at(&list, now, WINDOW, 3), None);
+    }
+
+    #[test]
+    fn a_time_in_the_future_is_read_as_now_and_rewritten_so() {
+        let now = datetime!(2026-11-21 10:00 UTC);
+        let mut list = attempts(&[-60 * 24 * 365], now);
+        assert_eq!(count(&list, now, WINDOW), 1);
+        prune(&mut list, now, WINDOW);
+        assert_eq!(list[0].at, now);
+        assert_eq!(count(&list, now + WINDOW, WINDOW), 0);
+    }
+}

@@ -1,0 +1,3 @@
+//! `recovery`: parse, build the real world, run, exit code.
+
+fn main() {}
