@@ -1,9 +1,10 @@
 //! What a look at a service can say: healthy, unhealthy with a reason, or unknown with a reason.
 //!
 //! The reasons are data; their `Display` is the only wording, shared by log, alert and dry run.
-//! Expectations over JSON are in [`expect`].
+//! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`].
 
 pub mod expect;
+pub mod judge;
 
 use std::fmt;
 use std::time::Duration;
