@@ -151,11 +151,14 @@ impl Unknown {
         matches!(self, Self::EngineUnreachable(_) | Self::EngineSilent { .. })
     }
 
-    /// Whether a dependency in this state blocks its dependants: one that is missing or paused does,
-    /// one that merely cannot be checked for want of a tool does not.
+    /// Whether a dependency in this state blocks its dependants: one that is missing, paused, frozen or
+    /// behind a dead engine does; one that merely cannot be checked for want of a tool does not.
     #[must_use]
     pub fn blocks_dependants(&self) -> bool {
-        matches!(self, Self::NoSuchContainer(_) | Self::ContainerState { .. })
+        !matches!(
+            self,
+            Self::NoShell(_) | Self::NoTool(_) | Self::MissingEnv(_) | Self::OutputTooLarge { .. }
+        )
     }
 }
 
