@@ -4,6 +4,7 @@
 //! `decide`'s and `alert`'s.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,20 +23,28 @@ pub struct ServiceState {
     /// What the last look that could tell said.
     pub status: Status,
     /// Since when it has been so.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub since: Option<Timestamp>,
     /// Failed looks in a row; only a healthy look resets it.
+    #[serde(default)]
     pub consecutive_failures: u32,
     /// Looks in a row that could not tell (counted up to 2, so that the file rests afterwards).
+    #[serde(default)]
     pub unknown_looks: u32,
+    /// The first of them.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub unknown_since: Option<Timestamp>,
     /// Restart attempts, oldest first, pruned to the failure window.
+    #[serde(default)]
     pub attempts: Vec<Attempt>,
     /// The container start for which the start period was granted; forgotten at a healthy look.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub start_granted: Option<Timestamp>,
     /// The open incident.
+    #[serde(default)]
     pub incident: Option<Incident>,
-    /// The last closed one, while something may still follow from it.
+    /// The last closed one: a new one soon after it is flapping, and alerts of it may still wait.
+    #[serde(default)]
     pub last_incident: Option<ClosedIncident>,
 }
 
@@ -50,13 +59,47 @@ impl ServiceState {
             since: None,
             consecutive_failures: 0,
             unknown_looks: 0,
+            unknown_since: None,
             attempts: Vec::new(),
             start_granted: None,
             incident: None,
             last_incident: None,
         }
     }
+
+    /// A look said healthy.
+    pub fn saw_healthy(&mut self, now: Timestamp) {
+        self.turn(Status::Healthy, now);
+        self.consecutive_failures = 0;
+        self.start_granted = None;
+    }
+
+    /// A look said unhealthy, and it counts.
+    pub fn saw_unhealthy(&mut self, now: Timestamp) {
+        self.turn(Status::Unhealthy, now);
+        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+    }
+
+    /// A look could not tell, for a reason of this service's own (not the engine's).
+    pub fn saw_unknown(&mut self, now: Timestamp) {
+        if self.unknown_looks == 0 {
+            self.unknown_since = Some(now);
+        }
+        self.unknown_looks = (self.unknown_looks + 1).min(UNKNOWN_LOOKS_TOLD);
+    }
+
+    fn turn(&mut self, status: Status, now: Timestamp) {
+        if self.status != status || self.since.is_none() {
+            self.status = status;
+            self.since = Some(now);
+        }
+        self.unknown_looks = 0;
+        self.unknown_since = None;
+    }
 }
+
+/// So many looks in a row must have been unable to tell before that is told.
+pub const UNKNOWN_LOOKS_TOLD: u32 = 2;
 
 /// What the last look that could tell said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,24 +155,59 @@ pub enum AlertKind {
     ServiceRecovered,
 }
 
+impl AlertKind {
+    /// Whether it says that a service is down; only such an alert is followed by a `SERVICE-RECOVERED`.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::ServiceRecoveryFailed | Self::ServiceCrashLoop | Self::ServiceDown)
+    }
+
+    /// Its name in messages and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ServiceRecoveryFailed => "SERVICE-RECOVERY-FAILED",
+            Self::ServiceCrashLoop => "SERVICE-CRASH-LOOP",
+            Self::ServiceDown => "SERVICE-DOWN",
+            Self::CheckImpossible => "CHECK-IMPOSSIBLE",
+            Self::EngineUnreachable => "ENGINE-UNREACHABLE",
+            Self::RecoveryConfigInvalid => "RECOVERY-CONFIG-INVALID",
+            Self::ServiceRecovered => "SERVICE-RECOVERED",
+        }
+    }
+}
+
+impl fmt::Display for AlertKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// An open incident: from the first alert to the first healthy look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Unique; alerts in the outbox refer to it.
+    /// Unique among the service's incidents; alerts in the outbox refer to it.
     pub id: String,
     /// When the first alert was due.
     #[serde(with = "time::serde::rfc3339")]
     pub opened_at: Timestamp,
-    /// The first failed look.
-    #[serde(with = "time::serde::rfc3339")]
-    pub down_since: Timestamp,
-    /// The container whose trouble this is, where its alert was one for several services.
-    pub group: Option<String>,
+    /// The first failed look; `None` while it only could not be looked at.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub down_since: Option<Timestamp>,
+    /// It began within the failure window of the one before.
+    #[serde(default)]
+    pub flapping: bool,
     /// What was told, when.
+    #[serde(default)]
     pub told: BTreeMap<AlertKind, Told>,
-    /// Labels or hashes of the destinations are not kept here: a recovered message goes where the
-    /// service's alerts go, and to these further services' topics, whom the incident blocked.
-    pub also: Vec<String>,
+}
+
+impl Incident {
+    /// When the trouble began, as far as that is known.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.down_since.unwrap_or(self.opened_at)
+    }
 }
 
 /// How often one kind of alert went out within an incident.
@@ -154,6 +232,4 @@ pub struct ClosedIncident {
     /// The first healthy look.
     #[serde(with = "time::serde::rfc3339")]
     pub closed_at: Timestamp,
-    /// The `SERVICE-RECOVERED` that waits until the service has been healthy for a whole window.
-    pub recovered_pending: bool,
 }

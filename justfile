@@ -1,0 +1,29 @@
+# `just check` is exactly what CI does.
+
+default:
+    @just --list
+
+# Everything CI does, in its order
+check:
+    .ci/run
+
+# All tests; those that need a container engine say so where none answers
+test *ARGS:
+    cargo test --locked {{ARGS}}
+
+# What CI complains about
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Format the code
+fmt:
+    cargo fmt
+
+# One pass over the shipped configuration: finds the demo service dead and starts it
+demo:
+    cargo run --locked --quiet
+
+# The documentation of the code
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -1,0 +1,15 @@
+//! What the integration tests share: doubles of the world around the program, real containers, and a fixture
+//! that runs the built binary. Assertions about the program itself belong in the tests.
+
+// Every test binary compiles this module for itself and uses a part of it.
+#![allow(dead_code)]
+
+pub mod docker;
+pub mod fake_docker;
+pub mod fixture;
+pub mod http;
+pub mod ntfy;
+pub mod readme;
+pub mod run;
+pub mod server;
+pub mod until;
