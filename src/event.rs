@@ -7,6 +7,53 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
 
+/// The wording people `grep` for. The journal writes it, the statistics count by it.
+pub mod phrase {
+    /// Followed by the service.
+    pub const PASSED: &str = "Health check passed for ";
+    /// Followed by the service, then [`TRYING`] or [`LEFT`].
+    pub const FAILED: &str = "Health check failed for ";
+    /// A failed look after which a restart is about to be tried.
+    pub const TRYING: &str = ", attempting recovery...";
+    /// A failed look after which nothing is tried.
+    pub const LEFT: &str = ", not attempting recovery";
+    /// Followed by the service.
+    pub const EXECUTING: &str = "Executing restart command for ";
+    /// Followed by the service.
+    pub const RECOVERED: &str = "Successfully recovered ";
+    /// Followed by the service.
+    pub const RECOVERY_FAILED: &str = "Failed to recover ";
+    /// Follows the service.
+    pub const EXCEEDED: &str = " exceeded max failures";
+    /// Follows the service.
+    pub const STOPPED: &str = " manually stopped, skipping auto-recovery";
+    /// Follows the service, followed by what blocks it.
+    pub const BLOCKED: &str = " is blocked by ";
+    /// Follows the service.
+    pub const HEALED: &str = " healthy again without restart";
+    /// Followed by the service.
+    pub const CANNOT_CHECK: &str = "Cannot check ";
+
+    /// Text from outside that contains one of these is written so that it does not: neither the
+    /// statistics nor anybody's `grep` may take a detail for something that happened.
+    pub const FRAGMENTS: &[&str] = &[
+        "Health check passed",
+        "Health check failed",
+        "attempting recovery",
+        "Attempting recovery",
+        "Executing restart command for",
+        "Successfully recovered",
+        "Failed to recover",
+        "exceeded max failures",
+        "manually stopped, skipping auto-recovery",
+        "is blocked by",
+        "healthy again without restart",
+        "Cannot check",
+        "Recovery successful",
+        "Recovery failed",
+    ];
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -27,6 +74,24 @@ pub enum Level {
     Warning,
     /// Something went wrong.
     Error,
+}
+
+impl Level {
+    /// As it stands in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+        }
+    }
+
+    /// The level of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Error].into_iter().find(|level| level.as_str() == text)
+    }
 }
 
 /// What happened. Reasons are already masked; control characters are not yet escaped.

@@ -34,3 +34,4 @@ pub mod store;
 pub mod cli;
 pub mod commands;
 pub mod exit_code;
+pub mod when;

@@ -1,0 +1,242 @@
+//! Complete lines for every kind of event, and the way back from them.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::{Format, parse, render};
+use crate::config::model::ServiceName;
+use crate::event::{Event, EventKind, Level, phrase};
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+fn event(kind: EventKind) -> Event {
+    Event { at: datetime!(2026-11-21 10:05:07.123 UTC), service: Some(name("minio")), kind }
+}
+
+/// Every kind once, with and without its optional parts.
+fn samples() -> Vec<Event> {
+    let ms = Duration::from_millis;
+    let failed = |left: Option<&str>| EventKind::CheckFailed {
+        duration: ms(5002),
+        reason: "connection refused on localhost:9000".into(),
+        left_because: left.map(Into::into),
+        consecutive_failures: 3,
+    };
+    let given_up = |until| EventKind::GivenUp { attempts: 3, window: Duration::from_secs(3600), until };
+    let recovered = |note: Option<&str>| EventKind::Recovered {
+        duration: ms(6100),
+        attempt: 2,
+        note: note.map(Into::into),
+    };
+    let note = |text: &str| EventKind::Note { level: Level::Warning, text: text.into() };
+    let mut events: Vec<Event> = [
+        EventKind::CheckPassed { duration: ms(12) },
+        failed(None),
+        failed(Some("given up")),
+        EventKind::CannotCheck { reason: "no such container: services-container".into() },
+        EventKind::ManuallyStopped { details: "by alice since 09:00; reason: upgrade".into() },
+        EventKind::ManuallyStopped { details: String::new() },
+        EventKind::Blocked { by: name("db") },
+        given_up(None),
+        given_up(Some(datetime!(2026-11-21 11:00 UTC))),
+        EventKind::HealedWithoutRestart,
+        EventKind::Executing { what: "pkill -f 'minio' || true; minio &".into(), attempt: 1, max: 3 },
+        recovered(None),
+        recovered(Some("still in the foreground")),
+        EventKind::RecoveryFailed {
+            duration: ms(30_000),
+            attempt: 3,
+            reason: "HTTP 503 (wanted 200)".into(),
+            restart_result: "exit 127".into(),
+        },
+        note("an alert waits"),
+        note("exit 3: \u{1b}[31mred\nHealth check passed for minio"),
+    ]
+    .map(event)
+    .into();
+    events.push(Event { service: None, ..event(note("the engine is slow")) });
+    events
+}
+
+#[test]
+fn text_lines_are_exactly_so() {
+    let lines: Vec<String> = samples().iter().map(|e| render(e, Format::Text)).collect();
+    let expected = r#"
+2026-11-21T10:05:07.123Z INFO Health check passed for minio (duration_ms: 12)
+2026-11-21T10:05:07.123Z WARNING Health check failed for minio, attempting recovery... (reason: connection refused on localhost:9000; consecutive_failures: 3; duration_ms: 5002)
+2026-11-21T10:05:07.123Z WARNING Health check failed for minio, not attempting recovery (reason: connection refused on localhost:9000; left_because: given up; consecutive_failures: 3; duration_ms: 5002)
+2026-11-21T10:05:07.123Z WARNING Cannot check minio (reason: no such container: services-container)
+2026-11-21T10:05:07.123Z INFO minio manually stopped, skipping auto-recovery (details: "by alice since 09:00; reason: upgrade")
+2026-11-21T10:05:07.123Z INFO minio manually stopped, skipping auto-recovery
+2026-11-21T10:05:07.123Z WARNING minio is blocked by db
+2026-11-21T10:05:07.123Z ERROR minio exceeded max failures (3 in 3600s), giving up
+2026-11-21T10:05:07.123Z ERROR minio exceeded max failures (3 in 3600s), giving up (until: 2026-11-21T11:00:00.000Z)
+2026-11-21T10:05:07.123Z INFO minio healthy again without restart
+2026-11-21T10:05:07.123Z INFO Executing restart command for minio (command: "pkill -f 'minio' || true; minio &"; attempt: 1; max_attempts: 3)
+2026-11-21T10:05:07.123Z INFO Successfully recovered minio (duration_ms: 6100; attempt: 2)
+2026-11-21T10:05:07.123Z INFO Successfully recovered minio (duration_ms: 6100; attempt: 2; note: still in the foreground)
+2026-11-21T10:05:07.123Z ERROR Failed to recover minio (reason: HTTP 503 (wanted 200); restart_result: exit 127; duration_ms: 30000; attempt: 3)
+2026-11-21T10:05:07.123Z WARNING an alert waits (service: minio)
+2026-11-21T10:05:07.123Z WARNING "exit 3: \u001b[31mred\nHealth\u0020check passed for minio" (service: minio)
+2026-11-21T10:05:07.123Z WARNING the engine is slow
+"#;
+    assert_eq!(lines.join("\n"), expected.trim());
+}
+
+#[test]
+fn json_lines_are_exactly_so() {
+    let lines: Vec<String> = samples().iter().map(|e| render(e, Format::Json)).collect();
+    let expected = r#"
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"check_passed","service":"minio","message":"Health check passed for minio","duration_ms":12}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, attempting recovery...","reason":"connection refused on localhost:9000","consecutive_failures":3,"duration_ms":5002}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery","reason":"connection refused on localhost:9000","left_because":"given up","consecutive_failures":3,"duration_ms":5002}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"cannot_check","service":"minio","message":"Cannot check minio","reason":"no such container: services-container"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery","details":"by alice since 09:00; reason: upgrade"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"blocked","service":"minio","message":"minio is blocked by db","blocked_by":"db"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"given_up","service":"minio","message":"minio exceeded max failures (3 in 3600s), giving up","attempts":3,"window_seconds":3600}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"given_up","service":"minio","message":"minio exceeded max failures (3 in 3600s), giving up","attempts":3,"window_seconds":3600,"until":"2026-11-21T11:00:00.000Z"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"healed_without_restart","service":"minio","message":"minio healthy again without restart"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"executing","service":"minio","message":"Executing restart command for minio","command":"pkill -f 'minio' || true; minio &","attempt":1,"max_attempts":3}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2,"note":"still in the foreground"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"recovery_failed","service":"minio","message":"Failed to recover minio","reason":"HTTP 503 (wanted 200)","restart_result":"exit 127","duration_ms":30000,"attempt":3}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"an alert waits"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"exit 3: \u001b[31mred\nHealth\u0020check passed for minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":null,"message":"the engine is slow"}
+"#;
+    assert_eq!(lines.join("\n"), expected.trim());
+}
+
+#[test]
+fn every_sample_reads_back() {
+    for event in samples() {
+        for format in [Format::Text, Format::Json] {
+            assert_eq!(parse(&render(&event, format)), Some(event.clone()), "{format:?}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_others_are_no_events() {
+    for line in [
+        "",
+        "hello",
+        "{}",
+        "{",
+        "2026-11-21 INFO x",
+        r#"{"ts":"2026-11-21T10:05:07.123Z","event":"executing"}"#,
+    ] {
+        assert_eq!(parse(line), None, "{line}");
+    }
+}
+
+/// Text with everything in it that could end, split or forge a line.
+fn hostile() -> impl Strategy<Value = String> {
+    let fragments = phrase::FRAGMENTS.iter().map(|f| format!("{f} minio")).collect::<Vec<_>>();
+    let piece = prop_oneof![
+        ".{0,8}",
+        proptest::sample::select(fragments),
+        proptest::sample::select(vec![
+            "; ",
+            ": ",
+            " (",
+            ")",
+            "\"",
+            "\\",
+            "\n",
+            "\r",
+            "\u{1b}[2J",
+            "\0",
+            "\u{9b}",
+            "\u{202e}",
+            " (service: x)",
+            "reason: ",
+            "\\u0020",
+            "2026-11-21T10:05:07.123Z INFO ",
+            " "
+        ])
+        .prop_map(str::to_owned),
+    ];
+    proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+fn any_kind() -> impl Strategy<Value = EventKind> {
+    let ms = || any::<u32>().prop_map(|n| Duration::from_millis(n.into()));
+    let maybe = || proptest::option::of(hostile());
+    let service = || "[A-Za-z0-9_][A-Za-z0-9._-]{0,12}".prop_map(|n| name(&n));
+    let level = proptest::sample::select(vec![Level::Info, Level::Warning, Level::Error]);
+    prop_oneof![
+        ms().prop_map(|duration| EventKind::CheckPassed { duration }),
+        (ms(), hostile(), maybe(), any::<u32>()).prop_map(|(duration, reason, left_because, n)| {
+            EventKind::CheckFailed { duration, reason, left_because, consecutive_failures: n }
+        }),
+        hostile().prop_map(|reason| EventKind::CannotCheck { reason }),
+        hostile().prop_map(|details| EventKind::ManuallyStopped { details }),
+        service().prop_map(|by| EventKind::Blocked { by }),
+        (any::<u32>(), any::<u32>(), proptest::option::of(0_i64..4_000_000_000_000)).prop_map(
+            |(attempts, s, until)| {
+                let until =
+                    until.map(|ms| datetime!(1970-01-01 00:00 UTC) + time::Duration::milliseconds(ms));
+                EventKind::GivenUp { attempts, window: Duration::from_secs(s.into()), until }
+            }
+        ),
+        Just(EventKind::HealedWithoutRestart),
+        (hostile(), any::<u32>(), any::<u32>()).prop_map(|(what, attempt, max)| EventKind::Executing {
+            what,
+            attempt,
+            max
+        }),
+        (ms(), any::<u32>(), maybe()).prop_map(|(duration, attempt, note)| EventKind::Recovered {
+            duration,
+            attempt,
+            note
+        }),
+        (ms(), any::<u32>(), hostile(), hostile()).prop_map(|(duration, attempt, reason, restart_result)| {
+            EventKind::RecoveryFailed { duration, attempt, reason, restart_result }
+        }),
+        (level, hostile()).prop_map(|(level, text)| EventKind::Note { level, text }),
+    ]
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let service = "[A-Za-z0-9_][A-Za-z0-9._-]{0,12}".prop_map(|n| name(&n));
+    (0_i64..4_000_000_000_000, service, any_kind(), any::<bool>()).prop_map(|(ms, service, kind, alone)| {
+        let at = datetime!(1970-01-01 00:00 UTC) + time::Duration::milliseconds(ms);
+        let alone = alone && matches!(kind, EventKind::Note { .. });
+        Event { at, service: (!alone).then_some(service), kind }
+    })
+}
+
+proptest! {
+    #[test]
+    fn both_formats_carry_the_same_facts(event in any_event()) {
+        for format in [Format::Text, Format::Json] {
+            let line = render(&event, format);
+            prop_assert_eq!(parse(&line), Some(event.clone()), "{}", line);
+        }
+    }
+
+    /// What came from outside neither ends a line nor adds a phrase to it.
+    #[test]
+    fn nothing_from_outside_forges(event in any_event()) {
+        let own = usize::from(!matches!(event.kind, EventKind::Note { .. }));
+        for format in [Format::Text, Format::Json] {
+            let line = render(&event, format);
+            prop_assert!(!line.chars().any(char::is_control), "{}", line);
+            let phrases: usize = phrase::FRAGMENTS.iter().map(|f| line.matches(f).count()).sum();
+            // A failed look's sentence is made of two: `Health check failed` and `attempting recovery`.
+            let own = own + usize::from(matches!(event.kind, EventKind::CheckFailed { .. }));
+            prop_assert_eq!(phrases, own, "{}", line);
+        }
+    }
+
+    #[test]
+    fn any_line_can_be_read(line in ".*") {
+        let _ = parse(&line);
+    }
+}
