@@ -1,0 +1,198 @@
+//! The `notifications` section, with the environment where the file is silent.
+//!
+//! Topics and tokens are secrets: no message here repeats one.
+
+use super::field::{Context, Field, Section};
+use super::health_check::{url_problem, variable};
+use super::model::{Notifications, Notify, Token, Topic};
+use super::problem::Severity;
+use super::service::{NotifyKey, YEAR};
+use super::suggest::suggest;
+
+/// Used where topics are named and no server.
+const PUBLIC_SERVER: &str = "https://ntfy.sh";
+
+/// The section, and what is needed to give each service its topic.
+pub(super) struct Read {
+    pub(super) notifications: Notifications,
+    /// Every key of `topics`; `None` where its environment variable is not set, or it was wrong.
+    topics: Vec<(String, Option<String>)>,
+}
+
+pub(super) fn read(cx: &Context<'_>, section: Option<&Section<'_, '_>>) -> Read {
+    if let Some(section) = section {
+        section.only(&["ntfy", "default_topic", "cooldown_seconds", "command"]);
+    }
+    let get = |key: &str| section.and_then(|section| section.get(key));
+    let ntfy = get("ntfy").and_then(|field| field.section());
+    if let Some(ntfy) = &ntfy {
+        ntfy.only_or(&["server", "topics", "token_env", "token_file"], |key| {
+            (key == "topic").then(|| "ignored: write \"topics\": {\"alerts\": \"NAME\"}".to_owned())
+        });
+    }
+    let topics =
+        ntfy.as_ref().and_then(|ntfy| ntfy.get("topics")).map_or_else(Vec::new, |field| topics(&field));
+    let named = ntfy.as_ref().and_then(|ntfy| ntfy.get("server"));
+    let server = match &named {
+        Some(field) => field.text().and_then(|text| server(&text).map_err(|why| field.error(why)).ok()),
+        None => from_environment(cx, "NTFY_SERVER", server),
+    };
+    let mut read = Read {
+        topics,
+        notifications: Notifications {
+            server: None,
+            default_topic: None,
+            token: token(cx, ntfy.as_ref()),
+            cooldown: get("cooldown_seconds")
+                .and_then(|field| field.seconds(0.0, YEAR))
+                .unwrap_or(std::time::Duration::from_secs(3600)),
+            command: get("command").and_then(|field| field.text()),
+        },
+    };
+    let written = get("default_topic").and_then(|field| Some(NotifyKey::Topic(field.text()?, field)));
+    if let Some(key) = &written {
+        read.check(key);
+    }
+    read.notifications.default_topic =
+        written.and_then(|key| read.topic(&key)).or_else(|| read.labelled("alerts")).or_else(|| {
+            from_environment(cx, "NTFY_TOPIC", |text| topic_name(text).map(|()| text.to_owned()))
+                .map(|secret| Topic { label: None, secret })
+        });
+    let some_topic = read.notifications.default_topic.is_some() || !read.topics.is_empty();
+    read.notifications.server = server.or_else(|| some_topic.then(|| PUBLIC_SERVER.to_owned()));
+    read
+}
+
+impl Read {
+    /// Who hears of a service, by what its `notify_on_fail` says.
+    pub(super) fn who(&self, key: Option<&NotifyKey<'_, '_>>) -> Notify {
+        let topic = match key {
+            Some(NotifyKey::Nobody) => return Notify::Nobody,
+            Some(key) => self.topic(key),
+            None => None,
+        };
+        match topic.or_else(|| self.notifications.default_topic.clone()) {
+            Some(topic) => Notify::Topic(topic),
+            None if self.notifications.command.is_some() => Notify::CommandOnly,
+            None => Notify::Nobody,
+        }
+    }
+
+    /// Complains of a key that names no topic.
+    pub(super) fn check(&self, key: &NotifyKey<'_, '_>) {
+        let NotifyKey::Topic(text, field) = key else { return };
+        if let Some(literal) = text.strip_prefix("topic:") {
+            if let Err(why) = topic_name(literal) {
+                field.error(why);
+            }
+            return;
+        }
+        if self.topics.iter().any(|(label, _)| label == text) {
+            return;
+        }
+        let labels: Vec<&str> = self.topics.iter().map(|(label, _)| label.as_str()).collect();
+        let known = if labels.is_empty() { "there are none".to_owned() } else { labels.join(", ") };
+        let meant =
+            suggest(text, labels).map_or(String::new(), |meant| format!("; did you mean \"{meant}\"?"));
+        field.error(format!(
+            "no such key in notifications.ntfy.topics ({known}){meant}; a literal topic is written \"topic:NAME\""
+        ));
+    }
+
+    /// The topic that a key names, where it can be resolved; complaints are [`Read::check`]'s.
+    fn topic(&self, key: &NotifyKey<'_, '_>) -> Option<Topic> {
+        let NotifyKey::Topic(text, _) = key else { return None };
+        match text.strip_prefix("topic:") {
+            Some(literal) => Some(Topic { label: None, secret: literal.to_owned() }),
+            None => self.labelled(text),
+        }
+    }
+
+    fn labelled(&self, label: &str) -> Option<Topic> {
+        let (label, secret) = self.topics.iter().find(|(known, _)| known == label)?;
+        Some(Topic { label: Some(label.clone()), secret: secret.clone()? })
+    }
+}
+
+fn topics(field: &Field<'_, '_>) -> Vec<(String, Option<String>)> {
+    let entries = field.section().map_or_else(Vec::new, |section| section.entries());
+    entries.into_iter().map(|(label, _, field)| (label.to_owned(), topic(&field))).collect()
+}
+
+/// `"NAME"` or `{"env": "VARIABLE"}`.
+fn topic(field: &Field<'_, '_>) -> Option<String> {
+    let secret = if let jsonc_parser::ast::Value::Object(_) = field.value {
+        let section = field.section()?;
+        section.only(&["env"]);
+        let Some(env) = section.get("env") else {
+            section.error("expected {\"env\": \"VARIABLE\"}");
+            return None;
+        };
+        let variable = variable(&env)?;
+        let Some(value) = field.cx.variable(&variable) else {
+            env.warn(format!(
+                "environment variable {variable} is not set; the default topic is used instead"
+            ));
+            return None;
+        };
+        value
+    } else {
+        field.text()?
+    };
+    topic_name(&secret).map_err(|why| field.error(why)).ok()?;
+    Some(secret)
+}
+
+/// What ntfy takes for a topic.
+fn topic_name(name: &str) -> Result<(), String> {
+    let valid = (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if valid { Ok(()) } else { Err("a topic is 1 to 64 letters, digits, \"_\" or \"-\"".to_owned()) }
+}
+
+/// The server's root, without a trailing slash.
+fn server(text: &str) -> Result<String, String> {
+    let expected = format!("expected the server alone, such as \"{PUBLIC_SERVER}\"");
+    if let Some(wrong) = url_problem(text) {
+        return Err(format!("{wrong}; {expected}"));
+    }
+    let root = text.trim_end_matches('/');
+    let rest = root.split_once("://").map_or("", |(_, rest)| rest);
+    if rest.contains('@') {
+        return Err(format!("contains a password; {expected}, and token_env or token_file"));
+    }
+    if rest.contains(['/', '?', '#']) {
+        return Err(format!("has a path; {expected}, and topics in \"topics\""));
+    }
+    Ok(root.to_owned())
+}
+
+/// A variable's value, checked; problems are told of the variable.
+fn from_environment(
+    cx: &Context<'_>,
+    name: &str,
+    check: impl Fn(&str) -> Result<String, String>,
+) -> Option<String> {
+    let value = cx.variable(name)?;
+    check(&value).map_err(|why| cx.note(Severity::Error, None, &format!("${name}"), why)).ok()
+}
+
+fn token(cx: &Context<'_>, ntfy: Option<&Section<'_, '_>>) -> Token {
+    let Some(ntfy) = ntfy else { return Token::None };
+    match (ntfy.get("token_env"), ntfy.get("token_file")) {
+        (None, None) => Token::None,
+        (Some(_), Some(file)) => {
+            file.error("token_env is set too; leave one of them out");
+            Token::None
+        }
+        (None, Some(file)) => file.file_path().map_or(Token::None, Token::File),
+        (Some(field), None) => {
+            let Some(variable) = variable(&field) else { return Token::None };
+            let value = cx.variable(&variable);
+            if value.is_none() {
+                field.warn(format!("environment variable {variable} is not set"));
+            }
+            Token::Env { variable, value }
+        }
+    }
+}

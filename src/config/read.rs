@@ -1,0 +1,190 @@
+//! From the text of a file to a [`Config`] or to all of its problems. Touches nothing: the owner of the file
+//! and the environment are arguments.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Env;
+use super::field::{Context, Field, Section, quoted};
+use super::health_check;
+use super::model::{Config, ContainerStart, RestartMethod, Service, ServiceName};
+use super::notifications;
+use super::problem::{Problem, Severity};
+use super::rules;
+use super::service::ServiceKeys;
+use super::settings;
+use super::suggest::suggest;
+use super::syntax::{self, Lines};
+
+const SECTIONS: [&str; 3] = ["services", "recovery", "notifications"];
+
+/// Reads `bytes`, the content of `path` (absolute, its folder without symbolic links).
+///
+/// The configuration is there exactly where none of the problems is an error.
+#[must_use]
+pub fn read(
+    bytes: &[u8],
+    path: &Path,
+    default_state_dir: PathBuf,
+    env: &Env<'_>,
+) -> (Option<Config>, Vec<Problem>) {
+    let text = match syntax::decode(bytes) {
+        Ok(text) => text,
+        Err(problem) => return (None, vec![problem]),
+    };
+    let lines = Lines::new(text);
+    let tree = match syntax::parse(text, &lines) {
+        Ok(tree) => tree,
+        Err(problem) => return (None, vec![problem]),
+    };
+    let doubles = syntax::duplicates(&tree, &lines);
+    let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let cx = Context { lines, env, folder, problems: RefCell::new(doubles) };
+    let config = whole(&Field { cx: &cx, path: String::new(), value: &tree }, path, default_state_dir);
+    let mut problems = cx.problems.into_inner();
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    let wrong = problems.iter().any(|problem| problem.severity == Severity::Error);
+    (config.filter(|_| !wrong), problems)
+}
+
+/// One service as far as it could be read, with what the rules need to point at.
+pub(super) struct Draft<'a, 't> {
+    pub(super) service: Service,
+    pub(super) keys: ServiceKeys<'a, 't>,
+    pub(super) section: Section<'a, 't>,
+    /// Where its name stands.
+    pub(super) at: usize,
+    /// Whether nobody is to hear of it on the operator's word.
+    pub(super) silenced: bool,
+}
+
+fn whole(root: &Field<'_, '_>, path: &Path, default_state_dir: PathBuf) -> Option<Config> {
+    let root = root.section()?;
+    let section = |key: &str| root.get(key).and_then(|field| field.section());
+    near_misses(&root);
+    let recovery = section("recovery");
+    let (settings, defaults, timeout) = settings::read(recovery.as_ref(), default_state_dir);
+    let notifications = section("notifications");
+    let notifications = notifications::read(root.cx, notifications.as_ref());
+    if let Some(key) = &defaults.notify {
+        notifications.check(key);
+    }
+    if root.get("services").is_none() {
+        root.error("\"services\" is missing: {\"services\": {\"NAME\": {\"health_check\": {…}}}}");
+    }
+    let entries = section("services").map_or_else(Vec::new, |section| section.entries());
+    let timeout = timeout.unwrap_or(Duration::from_secs(5));
+    let mut drafts: Vec<Draft<'_, '_>> = entries
+        .into_iter()
+        .filter_map(|(name, at, field)| draft((name, at), &field, &defaults, timeout, &notifications))
+        .collect();
+    rules::dependencies(root.cx, &mut drafts);
+    rules::restarts(&mut drafts, &settings);
+    rules::windows(&mut drafts, &settings);
+    rules::listeners(root.cx, &drafts, &notifications.notifications);
+    let services = drafts.into_iter().map(|draft| draft.service).collect();
+    let notifications = notifications.notifications;
+    Some(Config { path: path.to_owned(), services, recovery: settings, notifications })
+}
+
+/// Unknown top-level keys belong to other tools; only a misspelt one of ours is worth a word.
+fn near_misses(root: &Section<'_, '_>) {
+    for (key, at, _) in root.entries() {
+        if SECTIONS.contains(&key) || key.starts_with('_') || key.starts_with("x-") {
+            continue;
+        }
+        if let Some(meant) = suggest(key, SECTIONS).filter(|meant| root.get(meant).is_none()) {
+            let text = format!("not read, as it is no section of recovery; did you mean \"{meant}\"?");
+            root.cx.note(Severity::Warning, Some(at), &super::field::child("", key), text);
+        }
+    }
+}
+
+fn draft<'a, 't>(
+    (name, at): (&str, usize),
+    field: &Field<'a, 't>,
+    defaults: &ServiceKeys<'a, 't>,
+    timeout: Duration,
+    notifications: &notifications::Read,
+) -> Option<Draft<'a, 't>> {
+    let valid = ServiceName::new(name);
+    if valid.is_none() {
+        let text = format!(
+            "{} cannot name a service: letters, digits, \".\", \"_\", \"-\", at most {}, not \".\" or \"-\" first",
+            quoted(name),
+            ServiceName::MAX_LEN
+        );
+        field.cx.note(Severity::Error, Some(at), &field.path, text);
+    }
+    let section = field.section()?;
+    let keys = ServiceKeys::of_service(&section);
+    if let Some(key) = &keys.notify {
+        notifications.check(key);
+    }
+    let container = keys.container.clone().or_else(|| defaults.container.clone());
+    let check = match section.get("health_check") {
+        None => {
+            section.error("\"health_check\" is missing: every service needs one");
+            None
+        }
+        Some(field) => {
+            field.section().and_then(|check| health_check::read(&check, timeout, container.is_some()))
+        }
+    };
+    let notify = keys.notify.as_ref().or(defaults.notify.as_ref());
+    let silenced = matches!(notify, Some(super::service::NotifyKey::Nobody));
+    let notify = notifications.who(notify);
+    let delay = keys.startup_delay.or(defaults.startup_delay).unwrap_or(Duration::from_secs(5));
+    let startup = keys.startup_timeout.or(defaults.startup_timeout).unwrap_or(Duration::from_secs(30));
+    let text = |own: &Option<String>, default: &Option<String>| own.clone().or_else(|| default.clone());
+    let service = Service {
+        name: valid?,
+        enabled: keys.enabled.or(defaults.enabled).unwrap_or(true),
+        kind: text(&keys.kind, &defaults.kind).unwrap_or_else(|| "daemon".to_owned()),
+        display_name: text(&keys.display_name, &defaults.display_name).unwrap_or_else(|| name.to_owned()),
+        log_path: log_path(keys.log_path.as_ref().or(defaults.log_path.as_ref()), container.is_some()),
+        container,
+        check: check?,
+        restart_cmd: text(&keys.restart_cmd, &defaults.restart_cmd),
+        // Depends on other services: decided by `rules::restarts`.
+        restart: RestartMethod::Never,
+        restart_timeout: keys.restart_timeout.or(defaults.restart_timeout).unwrap_or(Duration::from_secs(60)),
+        container_start: keys
+            .container_start
+            .or(defaults.container_start)
+            .unwrap_or(ContainerStart::OnFailure),
+        startup_delay: delay,
+        startup_timeout: startup.max(delay),
+        start_period: keys.start_period.or(defaults.start_period).unwrap_or(Duration::from_secs(30)),
+        max_failures: keys.max_failures.or(defaults.max_failures).unwrap_or(3),
+        // Computed by `rules::windows` where it is not set.
+        failure_window: Duration::ZERO,
+        notify,
+        env: keys.env.clone().or_else(|| defaults.env.clone()).unwrap_or_default(),
+        user: text(&keys.user, &defaults.user),
+        // Filled by `rules::dependencies`, which knows all names.
+        dependencies: Vec::new(),
+    };
+    let mut keys = keys;
+    keys.restart = keys.restart.or_else(|| defaults.restart.clone());
+    keys.failure_window = keys.failure_window.or_else(|| defaults.failure_window.clone());
+    keys.dependencies = keys.dependencies.or_else(|| inherited(defaults, name));
+    Some(Draft { service, keys, section, at, silenced })
+}
+
+/// The default dependencies, of which a service that is itself among them is free.
+fn inherited<'a, 't>(defaults: &ServiceKeys<'a, 't>, name: &str) -> Option<Vec<(String, Field<'a, 't>)>> {
+    let list = defaults.dependencies.as_ref()?;
+    let itself = list.iter().any(|(dependency, _)| dependency == name);
+    (!itself).then(|| list.clone())
+}
+
+/// In a container as it is written; on the machine absolute.
+fn log_path(key: Option<&(String, Field<'_, '_>)>, in_container: bool) -> Option<String> {
+    let (text, field) = key?;
+    if in_container {
+        return Some(text.clone());
+    }
+    field.file_path().map(|path| path.to_string_lossy().into_owned())
+}

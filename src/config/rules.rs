@@ -1,0 +1,183 @@
+//! What follows from several keys or several services: dependencies, the way to restart, the failure window,
+//! and who would hear of an alert.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::field::Context;
+use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings};
+use super::problem::Severity;
+use super::read::Draft;
+use super::suggest::suggest;
+use crate::plan;
+
+/// The shortest default failure window.
+const LEAST_WINDOW: Duration = Duration::from_secs(300);
+
+/// Fills in the dependencies; complains of unknown ones and of cycles.
+pub(super) fn dependencies(cx: &Context<'_>, drafts: &mut [Draft<'_, '_>]) {
+    let names: Vec<ServiceName> = drafts.iter().map(|draft| draft.service.name.clone()).collect();
+    let index: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let mut complained = HashSet::new();
+    let mut edges: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
+    for (draft, edges) in drafts.iter_mut().zip(&mut edges) {
+        for (name, field) in draft.keys.dependencies.iter().flatten() {
+            match index.get(name.as_str()) {
+                Some(&to) if edges.contains(&to) => {}
+                Some(&to) => {
+                    edges.push(to);
+                    draft.service.dependencies.push(names[to].clone());
+                }
+                // An inherited list is complained of once.
+                None if !complained.insert(field.at()) => {}
+                None => {
+                    let known = names.iter().map(ServiceName::as_str);
+                    let meant = suggest(name, known).map(|meant| format!("; did you mean \"{meant}\"?"));
+                    let text = format!("unknown service {}", super::field::quoted(name));
+                    field.error(text + &meant.unwrap_or_default());
+                }
+            }
+        }
+    }
+    for cycle in plan::cycles(&edges) {
+        let path: Vec<&str> = cycle.iter().map(|&i| names[i].as_str()).collect();
+        let first = &drafts[cycle[0]];
+        let field = first.section.get("dependencies");
+        let at = field.as_ref().map_or(first.at, |field| field.at());
+        let place = super::field::child(&first.section.path, "dependencies");
+        let text =
+            format!("these services need each other: {}; remove one of the dependencies", path.join(" → "));
+        cx.note(Severity::Error, Some(at), &place, text);
+    }
+}
+
+/// Decides how each service is restarted.
+pub(super) fn restarts(drafts: &mut [Draft<'_, '_>], settings: &Settings) {
+    let containers: Vec<(ServiceName, String)> = drafts
+        .iter()
+        .filter(|draft| draft.service.enabled)
+        .filter_map(|draft| {
+            Some((draft.service.name.clone(), plain(draft.service.container.as_ref()?, settings).to_owned()))
+        })
+        .collect();
+    for draft in drafts.iter_mut() {
+        let container = draft.service.container.as_ref().map(|name| plain(name, settings).to_owned());
+        let others: Vec<&str> = containers
+            .iter()
+            .filter(|(name, other)| *name != draft.service.name && Some(other) == container.as_ref())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        draft.service.restart = match &draft.keys.restart {
+            Some((method, _)) => *method,
+            None if draft.service.restart_cmd.is_some() => RestartMethod::Command,
+            None if container.is_some() && others.is_empty() => RestartMethod::Container,
+            None => RestartMethod::Never,
+        };
+        complain_of_restart(draft, &others);
+    }
+}
+
+/// A container's name without the suffix with which it may be written or looked up.
+fn plain<'n>(name: &'n str, settings: &Settings) -> &'n str {
+    name.strip_suffix(&settings.container_suffix).filter(|short| !short.is_empty()).unwrap_or(name)
+}
+
+fn complain_of_restart(draft: &Draft<'_, '_>, others: &[&str]) {
+    let service = &draft.service;
+    let shared = others.join(", ");
+    match &draft.keys.restart {
+        Some((RestartMethod::Command, field)) if service.restart_cmd.is_none() => {
+            field.error("\"command\" needs a restart_cmd");
+        }
+        Some((RestartMethod::Container, field)) if service.container.is_none() => {
+            field.error("\"container\" needs a container");
+        }
+        Some((RestartMethod::Container, field)) if service.enabled && !others.is_empty() => {
+            field.warn(format!("restarting the container also restarts {shared}"));
+        }
+        None if service.enabled && service.restart == RestartMethod::Never => {
+            let why = if service.container.is_none() {
+                "nothing can restart it".to_owned()
+            } else {
+                format!("nothing can restart it, as its container is shared with {shared}")
+            };
+            let other = if service.container.is_some() { "\"restart\": \"container\", " } else { "" };
+            draft.warn(format!("{why}; set restart_cmd, {other}or \"restart\": \"none\" if that is meant"));
+        }
+        _ => {}
+    }
+    if draft.service.enabled && service.container.is_none() && draft.keys.container_start.is_some() {
+        draft.warn("container_start means nothing without a container");
+    }
+    if let (Some(delay), Some(timeout)) = (draft.keys.startup_delay, draft.keys.startup_timeout)
+        && timeout < delay
+    {
+        draft.warn("startup_timeout_seconds is less than startup_delay_seconds; the delay is used for both");
+    }
+}
+
+impl Draft<'_, '_> {
+    /// A warning at the service's name.
+    fn warn(&self, text: impl Into<String>) {
+        self.section.cx.note(Severity::Warning, Some(self.at), &self.section.path, text);
+    }
+}
+
+/// Computes the default failure windows, and warns of those that can never trip.
+pub(super) fn windows(drafts: &mut [Draft<'_, '_>], settings: &Settings) {
+    for draft in drafts.iter_mut() {
+        let period = period(&draft.service, settings);
+        let max = draft.service.max_failures;
+        draft.service.failure_window = match &draft.keys.failure_window {
+            Some((window, _)) => *window,
+            None => period.saturating_mul(max.saturating_mul(4)).max(LEAST_WINDOW),
+        };
+        let needed = period.saturating_mul(max + 1);
+        let acts = draft.service.enabled && max > 0 && draft.service.restart != RestartMethod::Never;
+        if let Some((window, field)) = &draft.keys.failure_window
+            && acts
+            && *window < needed
+        {
+            let text = format!(
+                "{max} restarts, one every {} s, never fit into {} s, so {} is never given up; set at least {}",
+                period.as_secs_f64(),
+                window.as_secs_f64(),
+                draft.service.name,
+                needed.as_secs_f64().ceil()
+            );
+            field.warn(text);
+        }
+    }
+}
+
+/// The time between two looks: the schedule, or its next multiple that covers the interval.
+fn period(service: &Service, settings: &Settings) -> Duration {
+    let schedule = settings.schedule;
+    let interval = service.check.interval.unwrap_or(Duration::ZERO);
+    // Both are bounded by the reader, and the quotient by their ratio.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let times = (interval.as_secs_f64() / schedule.as_secs_f64()).ceil().max(1.0) as u32;
+    schedule.saturating_mul(times)
+}
+
+/// Warns of services that nobody would hear of, other than on the operator's word.
+pub(super) fn listeners(cx: &Context<'_>, drafts: &[Draft<'_, '_>], notifications: &Notifications) {
+    if drafts.iter().all(|draft| !draft.service.enabled) {
+        cx.note(Severity::Warning, None, "services", "no service is enabled: nothing will be looked at");
+        return;
+    }
+    let unheard = |draft: &&Draft<'_, '_>| {
+        draft.service.enabled && !draft.silenced && draft.service.notify == Notify::Nobody
+    };
+    if notifications.server.is_none() && notifications.command.is_none() {
+        if drafts.iter().any(|draft| unheard(&draft)) {
+            let text = "no notifications are configured: alerts are only logged; \
+                        set ntfy.topics or command, or NTFY_TOPIC in the environment";
+            cx.note(Severity::Warning, None, "notifications", text);
+        }
+        return;
+    }
+    for draft in drafts.iter().filter(unheard) {
+        draft.warn("nobody would hear of it; set notify_on_fail, or notifications.default_topic");
+    }
+}

@@ -1,0 +1,176 @@
+//! The keys of one service, and of `recovery.defaults`, which has the same.
+//!
+//! Reads single values only; what follows from several keys or services is in `rules` and `read`.
+
+use std::time::Duration;
+
+use super::field::{Field, Section, is_variable_name, quoted};
+use super::model::{ContainerStart, RestartMethod};
+
+/// Keys that a service and `recovery.defaults` have in common.
+const COMMON: [&str; 18] = [
+    "enabled",
+    "type",
+    "display_name",
+    "container",
+    "restart_cmd",
+    "restart",
+    "restart_timeout_seconds",
+    "container_start",
+    "startup_delay_seconds",
+    "startup_timeout_seconds",
+    "start_period_seconds",
+    "max_failures",
+    "failure_window_seconds",
+    "notify_on_fail",
+    "log_path",
+    "env",
+    "user",
+    "dependencies",
+];
+
+pub(super) const DAY: f64 = 86_400.0;
+pub(super) const YEAR: f64 = 366.0 * DAY;
+
+/// What was written; `None`: not set, or wrong and complained of.
+#[derive(Default)]
+pub(super) struct ServiceKeys<'a, 't> {
+    pub(super) enabled: Option<bool>,
+    pub(super) kind: Option<String>,
+    pub(super) display_name: Option<String>,
+    pub(super) container: Option<String>,
+    pub(super) restart_cmd: Option<String>,
+    pub(super) restart: Option<(RestartMethod, Field<'a, 't>)>,
+    pub(super) restart_timeout: Option<Duration>,
+    pub(super) container_start: Option<ContainerStart>,
+    pub(super) startup_delay: Option<Duration>,
+    pub(super) startup_timeout: Option<Duration>,
+    pub(super) start_period: Option<Duration>,
+    pub(super) max_failures: Option<u32>,
+    pub(super) failure_window: Option<(Duration, Field<'a, 't>)>,
+    pub(super) notify: Option<NotifyKey<'a, 't>>,
+    pub(super) log_path: Option<(String, Field<'a, 't>)>,
+    pub(super) env: Option<Vec<(String, String)>>,
+    pub(super) user: Option<String>,
+    pub(super) dependencies: Option<Vec<(String, Field<'a, 't>)>>,
+}
+
+/// `notify_on_fail` as written.
+#[derive(Clone)]
+pub(super) enum NotifyKey<'a, 't> {
+    /// `null`
+    Nobody,
+    /// A key of `topics`, or `topic:NAME`.
+    Topic(String, Field<'a, 't>),
+}
+
+impl<'a, 't> ServiceKeys<'a, 't> {
+    /// Of one service; `health_check` is read elsewhere.
+    pub(super) fn of_service(section: &Section<'a, 't>) -> Self {
+        let mut known = COMMON.to_vec();
+        known.push("health_check");
+        section.only(&known);
+        Self::read(section)
+    }
+
+    /// Of `recovery.defaults`, with `timeout_seconds` for health checks.
+    pub(super) fn of_defaults(section: &Section<'a, 't>) -> (Self, Option<Duration>) {
+        let mut known = COMMON.to_vec();
+        known.push("timeout_seconds");
+        section.only_or(&known, |key| {
+            (key == "health_check")
+                .then(|| "ignored: of a health check only timeout_seconds has a default".into())
+        });
+        let timeout = section.get("timeout_seconds").and_then(|field| check_timeout(&field));
+        (Self::read(section), timeout)
+    }
+
+    fn read(section: &Section<'a, 't>) -> Self {
+        let text = |key: &str| section.get(key)?.text();
+        let seconds = |key: &str, min: f64, max: f64| section.get(key)?.seconds(min, max);
+        Self {
+            enabled: section.get("enabled").and_then(|field| field.flag()),
+            kind: text("type"),
+            display_name: text("display_name"),
+            container: section.get("container").and_then(|field| container_name(&field)),
+            restart_cmd: text("restart_cmd"),
+            restart: section.get("restart").and_then(|field| Some((restart(&field)?, field))),
+            restart_timeout: seconds("restart_timeout_seconds", 1.0, DAY),
+            container_start: section.get("container_start").and_then(|field| container_start(&field)),
+            startup_delay: seconds("startup_delay_seconds", 0.0, DAY),
+            startup_timeout: seconds("startup_timeout_seconds", 0.0, DAY),
+            start_period: seconds("start_period_seconds", 0.0, 7.0 * DAY),
+            max_failures: section.get("max_failures").and_then(|field| field.whole(0, 1000)),
+            failure_window: section
+                .get("failure_window_seconds")
+                .and_then(|field| Some((field.seconds(1.0, YEAR)?, field))),
+            notify: section.get_or_null("notify_on_fail").and_then(|field| notify(&field)),
+            log_path: section.get("log_path").and_then(|field| Some((field.text()?, field))),
+            env: section.get("env").and_then(|field| environment(&field)),
+            user: section.get("user").and_then(|field| user(&field)),
+            dependencies: section.get("dependencies").and_then(|field| dependencies(&field)),
+        }
+    }
+}
+
+/// `timeout_seconds` of a health check.
+pub(super) fn check_timeout(field: &Field<'_, '_>) -> Option<Duration> {
+    field.seconds(0.1, 3600.0)
+}
+
+fn restart(field: &Field<'_, '_>) -> Option<RestartMethod> {
+    field.word(&[
+        ("command", RestartMethod::Command),
+        ("container", RestartMethod::Container),
+        ("none", RestartMethod::Never),
+    ])
+}
+
+fn container_start(field: &Field<'_, '_>) -> Option<ContainerStart> {
+    field.word(&[
+        ("no", ContainerStart::No),
+        ("on-failure", ContainerStart::OnFailure),
+        ("always", ContainerStart::Always),
+    ])
+}
+
+/// What engines take for a name.
+fn container_name(field: &Field<'_, '_>) -> Option<String> {
+    field.text_where("a container's name (letters, digits, \".\", \"_\", \"-\")", |name| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    })
+}
+
+fn user(field: &Field<'_, '_>) -> Option<String> {
+    field.text_where("a user as \"docker exec -u\" takes it (name, number, or user:group)", |name| {
+        !name.starts_with('-') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-$".contains(&b))
+    })
+}
+
+fn notify<'a, 't>(field: &Field<'a, 't>) -> Option<NotifyKey<'a, 't>> {
+    if field.is_null() {
+        return Some(NotifyKey::Nobody);
+    }
+    Some(NotifyKey::Topic(field.text()?, field.clone()))
+}
+
+fn environment(field: &Field<'_, '_>) -> Option<Vec<(String, String)>> {
+    let entries = field.section()?.entries();
+    let pair = |(name, _, value): (&str, usize, Field<'_, '_>)| {
+        if !is_variable_name(name) {
+            value.error(format!(
+                "{} cannot name an environment variable: letters, digits and \"_\", not a digit first",
+                quoted(name)
+            ));
+            return None;
+        }
+        Some((name.to_owned(), value.any_text()?))
+    };
+    Some(entries.into_iter().filter_map(pair).collect())
+}
+
+fn dependencies<'a, 't>(field: &Field<'a, 't>) -> Option<Vec<(String, Field<'a, 't>)>> {
+    let items = field.list("a list of service names")?;
+    Some(items.into_iter().filter_map(|item| Some((item.text()?, item))).collect())
+}
