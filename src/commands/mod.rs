@@ -1,3 +1,4 @@
 //! (being written)
 
 pub mod validate;
+pub mod demo_service;

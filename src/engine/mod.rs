@@ -4,6 +4,11 @@
 //! carries that belongs in the modules below. Deadlines are kept by the implementations: no call here
 //! waits without end.
 
+pub mod batch;
+pub mod docker;
+pub mod host;
+pub mod local;
+
 use std::time::Duration;
 
 use crate::check::{Look, Unknown};

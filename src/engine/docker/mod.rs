@@ -1,0 +1,180 @@
+//! The container half of the engine, through the `docker` command line (or a compatible one).
+//!
+//! Here is what is asked and how long it may take. How a call is made and its errors are read is in
+//! [`client`]; what answers mean is in [`listing`], [`inspect`] and [`events`]; what is said inside a
+//! container belongs in [`super::batch`].
+
+pub mod client;
+pub mod events;
+pub mod inspect;
+pub mod listing;
+
+mod agent;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{
+    Container, ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
+    batch,
+};
+use crate::check::{Look, Unknown};
+use crate::config::model::ServiceName;
+use crate::process::Interrupt;
+use agent::ExecAgent;
+use client::Client;
+
+/// How long the engine may take to answer a question.
+const QUESTION: Duration = Duration::from_secs(10);
+
+/// Containers, as a docker-like command line shows them.
+#[derive(Debug, Clone)]
+pub struct DockerCli {
+    client: Client,
+    interrupt: Interrupt,
+}
+
+impl DockerCli {
+    /// `engine` is the name or path of the command line.
+    #[must_use]
+    pub fn new(engine: &str, interrupt: Interrupt) -> Self {
+        Self { client: Client::new(engine), interrupt }
+    }
+
+    /// All containers, running or not.
+    ///
+    /// # Errors
+    /// Where the engine is unreachable, refuses, does not answer or answers nonsense.
+    pub fn list(&self) -> Result<Vec<Container>, Unknown> {
+        let ask = |format| self.ask(&["ps", "-a", "--no-trunc", "--format", format], "");
+        let answer = match ask(listing::FORMAT) {
+            // Command lines before 20.10 have no field `State`; the status tells it, too.
+            Err(Unknown::Other(text)) if text.contains("State") => ask(listing::OLD_FORMAT),
+            answer => answer,
+        };
+        listing::parse(&answer.map_err(listing::as_engine_trouble)?)
+    }
+
+    /// Details of one container.
+    ///
+    /// # Errors
+    /// As [`DockerCli::list`]; [`Unknown::NoSuchContainer`] where it is gone.
+    pub fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown> {
+        let answer = self.ask(&["inspect", "--type", "container", &container.id], &container.name)?;
+        let inspected = inspect::parse(&answer)?;
+        let end = match inspected.finished_at {
+            Some(_) if inspected.is_running() => ContainerEnd::Died,
+            Some(finished_at) => self.end_of(container, &inspected, finished_at)?,
+            // Created and never run: that is how a person left it.
+            None => ContainerEnd::StoppedBySomeone,
+        };
+        Ok(inspected.details(end))
+    }
+
+    fn end_of(
+        &self,
+        container: &ContainerRef,
+        inspected: &inspect::Inspected,
+        finished_at: crate::clock::Timestamp,
+    ) -> Result<ContainerEnd, Unknown> {
+        let window = events::Window::around(inspected, finished_at);
+        let filter = format!("container={}", container.id);
+        let (since, until) = window.arguments();
+        let mut call = vec!["events", "--since", &since, "--until", &until, "--filter", &filter];
+        for event in ["event=die", "event=kill", "event=stop"] {
+            call.extend(["--filter", event]);
+        }
+        call.extend(["--format", "{{json .}}"]);
+        let answer = self.ask(&call, &container.name)?;
+        Ok(events::end(&events::parse(&answer), inspected))
+    }
+
+    /// Makes all these checks inside one container: one `exec` per user, those side by side.
+    #[must_use]
+    pub fn observe(&self, container: &ContainerRef, requests: &[Request<'_>]) -> Vec<Look> {
+        let mut by_user: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+        for (index, request) in requests.iter().enumerate() {
+            by_user.entry(request.user).or_default().push(index);
+        }
+        let mut looks = vec![Look::unknown(Unknown::Interrupted); requests.len()];
+        std::thread::scope(|scope| {
+            let groups: Vec<_> = by_user
+                .iter()
+                .map(|(&user, indices)| {
+                    let group: Vec<Request<'_>> = indices.iter().map(|&index| requests[index]).collect();
+                    (indices, scope.spawn(move || self.observe_as(container, user, &group)))
+                })
+                .collect();
+            for (indices, group) in groups {
+                let answers = group.join().unwrap_or_default();
+                for (place, &index) in indices.iter().enumerate() {
+                    looks[index] = answers.get(place).cloned().unwrap_or_else(|| {
+                        Look::unknown(Unknown::CutOff("no answer to this check".to_owned()))
+                    });
+                }
+            }
+        });
+        looks
+    }
+
+    fn observe_as(
+        &self,
+        container: &ContainerRef,
+        user: Option<&str>,
+        requests: &[Request<'_>],
+    ) -> Vec<Look> {
+        match ExecAgent::start(&self.client, container, user) {
+            Ok(agent) => batch::look(agent, requests, &self.interrupt),
+            Err(why) => vec![Look::unknown(why); requests.len()],
+        }
+    }
+
+    /// Runs a `restart_cmd` inside a container.
+    pub fn run(
+        &self,
+        container: &ContainerRef,
+        command: &RestartCommand<'_>,
+        at_timeout: &mut dyn FnMut() -> Overrun,
+    ) -> RunResult {
+        match ExecAgent::start(&self.client, container, command.user) {
+            Ok(agent) => batch::run(agent, command, &self.interrupt, at_timeout),
+            Err(why) => RunResult::Failed(why),
+        }
+    }
+
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// What the engine said. [`Unknown::Interrupted`]: the start goes on by itself.
+    pub fn start(&self, container: &ContainerRef, timeout: Duration) -> Result<(), Unknown> {
+        self.client.order(&["start", &container.id], &container.name, timeout, &self.interrupt)
+    }
+
+    /// Restarts a container, which may take its stop time-out and `timeout`.
+    ///
+    /// # Errors
+    /// What the engine said. [`Unknown::Interrupted`]: the restart goes on by itself.
+    pub fn restart(
+        &self,
+        container: &ContainerRef,
+        stop_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<(), Unknown> {
+        let seconds = stop_timeout.as_secs().to_string();
+        let call = ["restart", "-t", &seconds, &container.id];
+        self.client.order(&call, &container.name, stop_timeout.saturating_add(timeout), &self.interrupt)
+    }
+
+    /// Removes the manual-stop marker of a service inside a container, as root, who owns `/var/run`.
+    ///
+    /// # Errors
+    /// Where it could not be looked for or not be removed.
+    pub fn remove_marker(&self, container: &ContainerRef, service: &ServiceName) -> Result<bool, Unknown> {
+        let agent = ExecAgent::start(&self.client, container, Some("0"))?;
+        batch::remove_marker(agent, service, &self.interrupt)
+    }
+
+    fn ask(&self, arguments: &[&str], container: &str) -> Result<Vec<u8>, Unknown> {
+        self.client.ask(arguments, container, QUESTION, &self.interrupt)
+    }
+}

@@ -1,0 +1,186 @@
+//! Operators' own commands on the machine: custom checks and `restart_cmd`.
+//!
+//! Shell text never stands in an argument, so that a `pkill -f` in it cannot meet its own shell: it travels
+//! in an environment variable that is gone before the text begins.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::identity::{Identity, command_as};
+use crate::check::expect::JsonExpectation;
+use crate::check::judge::{self, LONG_CAP, Output, SHORT_CAP};
+use crate::check::{Failure, Health, Unknown};
+use crate::config::model::{CustomCommand, ServiceName};
+use crate::engine::{Overrun, Request, RestartCommand, RunResult};
+use crate::process::{self, End, Interrupt, Leftovers, Limits, StartError};
+
+/// In the environment of every check, with a value of its own, and of no restart: what it starts is
+/// known by it.
+pub const MARK: &str = "RECOVERY_CHECK";
+/// What the shells of checks call themselves.
+pub const CHECK_NAME: &str = "recovery-check";
+const RESTART_NAME: &str = "recovery-restart";
+
+/// Expanded before `unset` runs: the text itself finds neither variable.
+const EVAL: &str = "eval \"unset RECOVERY_COMMAND RECOVERY_LOG\n$RECOVERY_COMMAND\"";
+/// Opened by the command's own user, as a `>>` in the text would be.
+const LOG: &str = "if [ -n \"$RECOVERY_LOG\" ] && (: >>\"$RECOVERY_LOG\") 2>/dev/null; then exec >>\"$RECOVERY_LOG\" 2>&1; fi\n";
+/// Between asking a command to end and killing it.
+const GRACE: Duration = Duration::from_secs(2);
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs a custom check.
+pub fn look(
+    request: &Request<'_>,
+    command: &CustomCommand,
+    expect_json: &[JsonExpectation],
+    exe: &Path,
+    interrupt: &Interrupt,
+) -> Health {
+    check(request, command, expect_json, exe, interrupt).unwrap_or_else(Health::Unknown)
+}
+
+fn check(
+    request: &Request<'_>,
+    command: &CustomCommand,
+    expect_json: &[JsonExpectation],
+    exe: &Path,
+    interrupt: &Interrupt,
+) -> Result<Health, Unknown> {
+    let identity = Identity::resolve(request.user)?;
+    let mut child = match command {
+        CustomCommand::Shell(text) => shell(identity.as_ref(), EVAL, CHECK_NAME, text)?,
+        CustomCommand::Argv(argv) => {
+            let (program, arguments) = argv.split_first().ok_or_else(|| no_tool("an empty command"))?;
+            let mut child = command_as(identity.as_ref(), program);
+            child.args(arguments);
+            child
+        }
+    };
+    let nonce = nonce();
+    surroundings(&mut child, identity.as_ref(), exe, request.service, request.env);
+    child.env(MARK, &nonce);
+    if let CustomCommand::Shell(text) = command {
+        child.env("RECOVERY_COMMAND", text);
+    }
+    let timeout = request.check.timeout;
+    let limits = Limits {
+        deadline: timeout,
+        stdout_cap: if expect_json.is_empty() { SHORT_CAP } else { LONG_CAP },
+        stderr_cap: SHORT_CAP,
+        leftovers: Leftovers::Kill { mark: &format!("{MARK}={nonce}") },
+    };
+    let done = process::run(child, b"", &limits, interrupt).map_err(not_started)?;
+    Ok(match done.end {
+        End::Exited(code) => {
+            let shown = joined(&done.stdout, &done.stderr);
+            judge::custom(expect_json, code, &done.stdout, &shown)
+        }
+        End::TimedOut => Health::Unhealthy(Failure::TimedOut { after: timeout }),
+        End::Interrupted => Health::Unknown(Unknown::Interrupted),
+    })
+}
+
+/// Runs a `restart_cmd`: what it starts lives on, whatever becomes of us.
+pub fn restart(
+    command: &RestartCommand<'_>,
+    exe: &Path,
+    interrupt: &Interrupt,
+    at_timeout: &mut dyn FnMut() -> Overrun,
+) -> RunResult {
+    let mut child = match restart_child(command, exe) {
+        Ok(mut child) => match process::spawn(&mut child) {
+            Ok(child) => child,
+            Err(error) => return RunResult::Failed(not_started(error)),
+        },
+        Err(why) => return RunResult::Failed(why),
+    };
+    match process::wait(&mut child, Instant::now() + command.timeout, interrupt) {
+        End::Exited(code) => return RunResult::Exited(code),
+        End::Interrupted => return RunResult::Interrupted,
+        End::TimedOut => {}
+    }
+    match at_timeout() {
+        Overrun::Leave => RunResult::LeftRunning,
+        // It may have ended while we looked.
+        Overrun::End => match process::wait(&mut child, Instant::now(), &Interrupt::default()) {
+            End::Exited(code) => RunResult::Exited(code),
+            End::TimedOut | End::Interrupted => {
+                process::end(&mut child, GRACE);
+                RunResult::TimedOut
+            }
+        },
+    }
+}
+
+fn restart_child(command: &RestartCommand<'_>, exe: &Path) -> Result<Command, Unknown> {
+    let identity = Identity::resolve(command.user)?;
+    let script = format!("{LOG}{EVAL}");
+    let mut child = shell(identity.as_ref(), &script, RESTART_NAME, command.text)?;
+    surroundings(&mut child, identity.as_ref(), exe, command.service, command.env);
+    child.env("RECOVERY_COMMAND", command.text);
+    child.env("RECOVERY_LOG", command.log_path.unwrap_or_default());
+    child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(child)
+}
+
+fn shell(identity: Option<&Identity>, script: &str, name: &str, text: &str) -> Result<Command, Unknown> {
+    if text.contains('\0') {
+        return Err(Unknown::Other("the command holds a NUL byte".to_owned()));
+    }
+    let shell = process::find_program("bash", &[])
+        .or_else(|| process::find_program("sh", &[]))
+        .ok_or_else(|| no_tool("no shell on this machine"))?;
+    let mut command = command_as(identity, &shell.to_string_lossy());
+    command.args(["-c", script, name]);
+    Ok(command)
+}
+
+fn surroundings(
+    command: &mut Command,
+    identity: Option<&Identity>,
+    exe: &Path,
+    service: &ServiceName,
+    env: &[(String, String)],
+) {
+    command.env_clear().current_dir("/").env("PATH", DEFAULT_PATH);
+    for name in ["PATH", "HOME", "USER", "LANG"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    if let Some(identity) = identity {
+        command.envs(identity.environment());
+    }
+    command.env("RECOVERY_EXE", exe).env("RECOVERY_SERVICE", service.as_str());
+    command.envs(env.iter().map(|(name, value)| (name, value)));
+}
+
+fn joined(stdout: &Output, stderr: &Output) -> Output {
+    let mut bytes = stdout.bytes.clone();
+    if !bytes.is_empty() && !bytes.ends_with(b"\n") && !stderr.bytes.is_empty() {
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(&stderr.bytes);
+    Output { bytes, truncated: stdout.truncated || stderr.truncated }
+}
+
+fn not_started(error: StartError) -> Unknown {
+    match error {
+        StartError::NotFound(program) => no_tool(&format!("{program}: command not found")),
+        refused @ StartError::Refused { .. } => Unknown::Other(refused.to_string()),
+    }
+}
+
+fn no_tool(what: &str) -> Unknown {
+    Unknown::NoTool(what.to_owned())
+}
+
+/// Unlike any other check's, of this pass or another.
+fn nonce() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}-{}-{count}", getrandom::u64().unwrap_or_default(), std::process::id())
+}

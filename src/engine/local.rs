@@ -1,0 +1,77 @@
+//! The real engine: the machine and its containers behind one trait.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::docker::DockerCli;
+use super::host::Host;
+use super::{
+    Container, ContainerDetails, ContainerRef, Engine, Overrun, Request, RestartCommand, RunResult, Target,
+};
+use crate::check::{Look, Unknown};
+use crate::config::model::{ServiceName, Settings};
+use crate::process::Interrupt;
+
+/// Sends each request to where its target is.
+#[derive(Debug, Clone)]
+pub struct LocalEngine {
+    docker: DockerCli,
+    host: Host,
+}
+
+impl LocalEngine {
+    /// `exe` is this program, told to commands on the machine as `RECOVERY_EXE`.
+    #[must_use]
+    pub fn new(settings: &Settings, interrupt: Interrupt, exe: PathBuf) -> Self {
+        Self {
+            docker: DockerCli::new(&settings.engine, interrupt.clone()),
+            host: Host::new(settings.max_parallel, interrupt, exe),
+        }
+    }
+}
+
+impl Engine for LocalEngine {
+    fn list(&self) -> Result<Vec<Container>, Unknown> {
+        self.docker.list()
+    }
+
+    fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown> {
+        self.docker.inspect(container)
+    }
+
+    fn observe(&self, target: &Target, requests: &[Request<'_>]) -> Vec<Look> {
+        match target {
+            Target::Machine => self.host.observe(requests),
+            Target::Container(container) => self.docker.observe(container, requests),
+        }
+    }
+
+    fn run(
+        &self,
+        target: &Target,
+        command: &RestartCommand<'_>,
+        at_timeout: &mut dyn FnMut() -> Overrun,
+    ) -> RunResult {
+        match target {
+            Target::Machine => self.host.run(command, at_timeout),
+            Target::Container(container) => self.docker.run(container, command, at_timeout),
+        }
+    }
+
+    fn start(&self, container: &ContainerRef, timeout: Duration) -> Result<(), Unknown> {
+        self.docker.start(container, timeout)
+    }
+
+    fn restart(
+        &self,
+        container: &ContainerRef,
+        stop_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<(), Unknown> {
+        self.docker.restart(container, stop_timeout, timeout)
+    }
+
+    fn remove_marker(&self, container: &ContainerRef, service: &ServiceName) -> Result<bool, Unknown> {
+        self.docker.remove_marker(container, service)
+    }
+}
