@@ -1,1 +1,3 @@
-//! (being written)
+//! One short file a subcommand: open, do, say.
+
+pub mod stats;
