@@ -1,1 +1,16 @@
-//! (being written)
+//! Success rates from logs: bytes of lines go in, figures come out, in memory that does not grow with the log.
+//!
+//! [`scan`] finds what happened in lines of ours and of plain shell runners, [`Tally`] counts it. Opening and
+//! ordering files is [`crate::journal::files`]', showing figures is [`crate::commands::stats`]'.
+//! `docs/log.md` tells people what counts.
+
+mod instant;
+mod line;
+mod tally;
+
+pub use instant::{Calendar, to_timestamp};
+pub use line::{Fact, Kind, first_time, scan};
+pub use tally::{Figures, Filter, Outcome, Tally};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! What a line says, found in its bytes: lines of this program at their fixed places, all others by their
+//! first phrase.
+
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use memchr::{memchr, memrchr};
+use regex::bytes::Regex;
+
+use super::instant::{self, Calendar, Millis};
+use crate::config::model::ServiceName;
+use crate::event::phrase;
+
+/// What a line tells of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A look found it healthy.
+    Passed,
+    /// A look found it down.
+    Failed,
+    /// A look could not tell.
+    Unknown,
+    /// A restart begins, in the words of a shell runner.
+    Attempting,
+    /// A restart command is run.
+    Executing,
+    /// A restart helped.
+    Recovered,
+    /// A restart did not help.
+    NotRecovered,
+    /// It came back by itself.
+    Healed,
+    /// A person stopped it.
+    Stopped,
+    /// No restart is left to it.
+    GivenUp,
+    /// A phrase that no figure is made of.
+    Other,
+}
+
+/// One line's fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fact<'a> {
+    /// Whose; not necessarily a name that this program would allow.
+    pub service: &'a [u8],
+    /// What.
+    pub kind: Kind,
+    /// When, if the line tells.
+    pub at: Option<Millis>,
+    /// Further words follow the name, so that it may not be one: `Failed to recover session from cache`.
+    pub doubtful: bool,
+}
+
+/// Phrases that the service follows; the first of each pair of wordings is our own.
+const BEFORE: [(&str, Kind); 11] = [
+    (phrase::PASSED, Kind::Passed),
+    (phrase::FAILED, Kind::Failed),
+    (phrase::EXECUTING, Kind::Executing),
+    (phrase::RECOVERED, Kind::Recovered),
+    (phrase::RECOVERY_FAILED, Kind::NotRecovered),
+    (phrase::CANNOT_CHECK, Kind::Unknown),
+    ("Health check passed: ", Kind::Passed),
+    ("Health check failed: ", Kind::Failed),
+    ("Attempting recovery: ", Kind::Attempting),
+    ("Recovery successful: ", Kind::Recovered),
+    ("Recovery failed: ", Kind::NotRecovered),
+];
+
+/// Phrases that follow the service.
+const AFTER: [(&str, Kind); 4] = [
+    (phrase::STOPPED, Kind::Stopped),
+    (phrase::HEALED, Kind::Healed),
+    (phrase::EXCEEDED, Kind::GivenUp),
+    (phrase::BLOCKED, Kind::Other),
+];
+
+/// One search for all phrases at once; an alternation of literals runs at the speed of memory.
+static PHRASES: LazyLock<Regex> = LazyLock::new(|| {
+    let phrases: Vec<String> = BEFORE.iter().chain(&AFTER).map(|(phrase, _)| regex::escape(phrase)).collect();
+    Regex::new(&format!("(?-u){}", phrases.join("|"))).expect("escaped literals are a valid expression")
+});
+
+/// Tells `each` of every fact in `chunk`, which holds whole lines.
+pub fn scan(chunk: &[u8], calendar: &Calendar, each: &mut impl FnMut(&Fact<'_>)) {
+    let mut rest = chunk;
+    while !rest.is_empty() {
+        if let Some((fact, read)) = own(rest) {
+            each(&fact);
+            rest = after_line(rest, read);
+            continue;
+        }
+        // No fact of ours at this place: leap to the next phrase, over all lines that have none.
+        let Some(found) = PHRASES.find(rest) else { return };
+        let start = memrchr(b'\n', &rest[..found.start()]).map_or(0, |newline| newline + 1);
+        let tail = &rest[start..];
+        if start > 0 && own(tail).is_some() {
+            rest = tail;
+            continue;
+        }
+        let next = after_line(rest, found.start());
+        foreign(&rest[start..rest.len() - next.len()], calendar, each);
+        rest = next;
+    }
+}
+
+/// What follows the line in which `at` lies.
+fn after_line(text: &[u8], at: usize) -> &[u8] {
+    memchr(b'\n', &text[at..]).map_or(&[], |newline| &text[at + newline + 1..])
+}
+
+/// The first time in these lines, to put files in order.
+#[must_use]
+pub fn first_time(chunk: &[u8], calendar: &Calendar) -> Option<Millis> {
+    chunk.split(|&byte| byte == b'\n').find_map(|line| calendar.find(line))
+}
+
+/// A line of this program, in either format, and how far it was read.
+fn own(line: &[u8]) -> Option<(Fact<'_>, usize)> {
+    if line[0] == b'{' { own_json(line) } else { own_text(line) }
+}
+
+fn own_text(line: &[u8]) -> Option<(Fact<'_>, usize)> {
+    let (stamp, rest) = line.split_first_chunk::<24>()?;
+    let at = Some(instant::own(stamp)?);
+    let rest = rest.strip_prefix(b" ")?;
+    let rest = rest
+        .strip_prefix(b"INFO ")
+        .or_else(|| rest.strip_prefix(b"WARNING "))
+        .or_else(|| rest.strip_prefix(b"ERROR "))?;
+    let (rest, kind) =
+        BEFORE[..6].iter().find_map(|(phrase, kind)| Some((rest.strip_prefix(phrase.as_bytes())?, *kind)))?;
+    let service = &rest[..rest.iter().position(|&b| !is_plain(b)).unwrap_or(rest.len())];
+    let after = &rest[service.len()..];
+    let ends = after.is_empty() || matches!(after[0], b'\n' | b'\r' | b',') || after.starts_with(b" (");
+    let fact = Fact { service, kind, at, doubtful: false };
+    (ends && is_name(service)).then(|| (fact, line.len() - after.len()))
+}
+
+/// `{"ts":"…","level":"…","event":"…","service":"…","message":…`, exactly as we write it.
+fn own_json(line: &[u8]) -> Option<(Fact<'_>, usize)> {
+    let (stamp, rest) = line.strip_prefix(br#"{"ts":""#)?.split_first_chunk::<24>()?;
+    let at = Some(instant::own(stamp)?);
+    let rest = rest.strip_prefix(br#"","level":""#)?;
+    let rest = rest
+        .strip_prefix(b"INFO")
+        .or_else(|| rest.strip_prefix(b"WARNING"))
+        .or_else(|| rest.strip_prefix(b"ERROR"))?;
+    let rest = rest.strip_prefix(br#"","event":""#)?;
+    let event = &rest[..rest.iter().position(|&b| b == b'"' || b == b'\n')?];
+    let kind = kind_of_event(event)?;
+    let rest = rest[event.len()..].strip_prefix(br#"","service":""#)?;
+    let service = &rest[..rest.iter().position(|&b| !is_plain(b))?];
+    let after = rest[service.len()..].strip_prefix(br#"","#)?;
+    is_name(service).then(|| (Fact { service, kind, at, doubtful: false }, line.len() - after.len()))
+}
+
+fn kind_of_event(event: &[u8]) -> Option<Kind> {
+    Some(match event {
+        b"check_passed" => Kind::Passed,
+        b"check_failed" => Kind::Failed,
+        b"cannot_check" => Kind::Unknown,
+        b"executing" => Kind::Executing,
+        b"recovered" => Kind::Recovered,
+        b"recovery_failed" => Kind::NotRecovered,
+        b"healed_without_restart" => Kind::Healed,
+        b"manually_stopped" => Kind::Stopped,
+        b"given_up" => Kind::GivenUp,
+        b"blocked" | b"note" => Kind::Other,
+        _ => return None,
+    })
+}
+
+/// A line that is not exactly as we write it: with another prefix, of another runner, or wrapped in JSON.
+fn foreign(line: &[u8], calendar: &Calendar, each: &mut impl FnMut(&Fact<'_>)) {
+    // A crash can leave a run of zero bytes before the next line.
+    let line = &line[line.iter().position(|&b| b != 0).unwrap_or(line.len())..].trim_ascii();
+    if line.starts_with(b"{") && wrapped(line, calendar, each).is_break() {
+        return;
+    }
+    if let Some((mut fact, phrase_at)) = first_phrase(line) {
+        fact.at = calendar.find(&line[..phrase_at]);
+        each(&fact);
+    }
+}
+
+/// An object: an event of ours that another tool wrote again, or a line of text in an envelope (`docker`'s
+/// json-file, journald's export).
+fn wrapped(line: &[u8], calendar: &Calendar, each: &mut impl FnMut(&Fact<'_>)) -> ControlFlow<()> {
+    let text = String::from_utf8_lossy(line);
+    let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) else {
+        return ControlFlow::Continue(());
+    };
+    let string = |keys: &[&str]| keys.iter().find_map(|key| object.get(*key)?.as_str());
+    let at = string(&["ts", "time", "timestamp", "@timestamp"]).and_then(|at| calendar.find(at.as_bytes()));
+    let event = string(&["event"]).and_then(|event| kind_of_event(event.as_bytes()));
+    if let (Some(kind), true) = (event, object.contains_key("message")) {
+        let service = string(&["service"]).unwrap_or_default().as_bytes();
+        if is_name(service) {
+            each(&Fact { service, kind, at, doubtful: false });
+        }
+        return ControlFlow::Break(());
+    }
+    if let Some(message) = string(&["message", "msg", "log", "MESSAGE"]) {
+        let message = message.as_bytes();
+        if let Some((mut fact, phrase_at)) = first_phrase(message) {
+            fact.at = calendar.find(&message[..phrase_at]).or(at);
+            each(&fact);
+        }
+    }
+    ControlFlow::Break(())
+}
+
+/// The first phrase of a line, and where it (with its service) begins.
+fn first_phrase(line: &[u8]) -> Option<(Fact<'_>, usize)> {
+    PHRASES.find_iter(line).find_map(|found| {
+        let phrase = found.as_bytes();
+        let kind_in = |list: &[(&str, Kind)]| {
+            list.iter().find(|(text, _)| text.as_bytes() == phrase).map(|&(_, kind)| kind)
+        };
+        let (before, after) = (&line[..found.start()], &line[found.end()..]);
+        if let Some(kind) = kind_in(&BEFORE) {
+            let glued = before.last().is_some_and(u8::is_ascii_alphanumeric);
+            let (service, doubtful) = name_at_start(after);
+            let fact = Fact { service, kind, at: None, doubtful };
+            (!glued && is_name(service)).then_some((fact, found.start()))
+        } else {
+            let service = name_at_end(before);
+            let fact = Fact { service, kind: kind_in(&AFTER)?, at: None, doubtful: false };
+            is_name(service).then_some((fact, found.start() - service.len()))
+        }
+    })
+}
+
+/// The name that follows a phrase, and whether words follow it. A shell runner may end its sentence with a
+/// full stop and may quote the name.
+fn name_at_start(text: &[u8]) -> (&[u8], bool) {
+    let text = match text.first() {
+        Some(b'\'' | b'"' | b'`') => &text[1..],
+        _ => text,
+    };
+    let end = text.iter().position(|&b| !is_foreign(b)).unwrap_or(text.len());
+    let words = text[end..].len() > 1 && text[end] == b' ' && text[end + 1].is_ascii_alphabetic();
+    let mut name = &text[..end];
+    while let Some(shorter) = name.strip_suffix(b".") {
+        name = shorter;
+    }
+    (name, words)
+}
+
+fn name_at_end(text: &[u8]) -> &[u8] {
+    let text = match text.last() {
+        Some(b'\'' | b'"' | b'`') => &text[..text.len() - 1],
+        _ => text,
+    };
+    let start = text.iter().rposition(|&b| !is_foreign(b)).map_or(0, |other| other + 1);
+    &text[start..]
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+/// Other runners take names that we refuse.
+fn is_foreign(byte: u8) -> bool {
+    is_plain(byte) || matches!(byte, b'/' | b'@' | b'+') || byte >= 0x80
+}
+
+fn is_name(name: &[u8]) -> bool {
+    name.len() <= ServiceName::MAX_LEN
+        && name.first().is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80)
+}
