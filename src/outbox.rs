@@ -1,1 +1,445 @@
-//! (being written)
+//! Alerts kept until delivered: `STATE_DIR/outbox/`, one file an alert and destination.
+//!
+//! Also kept there is who was told of a failure and not yet of its recovery (`owed/`), since a recovery is
+//! told only where a failure was. What is due is decided in `alert`, how it travels in `notify`.
+
+use std::fs::DirEntry;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, Delivery, Destination, late};
+use crate::clock::{Clock, Timestamp};
+use crate::notify::{Notifier, NotifyError};
+use crate::state::AlertKind;
+use crate::store::atomic::{self, Existing};
+use crate::store::lock::fnv1a;
+use crate::store::{FileLock, Lock, StoreError};
+
+/// How long a pass sends alerts in all.
+pub const BUDGET: Duration = Duration::from_secs(30);
+/// More of a file than this is not read.
+const CAP: u64 = 256 * 1024;
+/// Temporary files older than this were left by a killed process.
+const STALE: Duration = Duration::from_secs(3600);
+/// Folders and files here hold topics, which are secrets.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// The outbox of a state folder. Nothing is created before something is put in.
+#[derive(Debug)]
+pub struct Outbox {
+    dir: PathBuf,
+    counter: AtomicU32,
+}
+
+/// An alert that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its file.
+    pub path: PathBuf,
+    /// It.
+    pub alert: Alert,
+}
+
+/// Somebody who was told of a failure and not yet of its recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Debt {
+    service: String,
+    to: Destination,
+    #[serde(with = "time::serde::rfc3339")]
+    told_at: Timestamp,
+}
+
+/// What came of sending.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was delivered, as it was sent.
+    pub delivered: Vec<Alert>,
+    /// What was refused for good, also in short form, with the server's reason; kept in `rejected/`.
+    pub rejected: Vec<(Alert, String)>,
+    /// What is left for the next pass.
+    pub waiting: usize,
+    /// Why sending ended early.
+    pub stopped: Option<String>,
+    /// Files that could not be understood; kept in `damaged/`.
+    pub damaged: Vec<PathBuf>,
+    /// Files that could not be read, moved or removed.
+    pub errors: Vec<StoreError>,
+}
+
+impl Outbox {
+    /// The one below that state folder.
+    #[must_use]
+    pub fn new(state_dir: &Path) -> Self {
+        Self { dir: state_dir.join("outbox"), counter: AtomicU32::new(0) }
+    }
+
+    /// Keeps an alert until it is delivered. Where the same is already waiting (a reminder of what was never
+    /// delivered), nothing is added. A recovery settles what is owed to its destination.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the caller then sends at once, with [`send_now`].
+    pub fn put(&self, alert: &Alert) -> Result<(), StoreError> {
+        atomic::create_folder(&self.dir, FOLDER_MODE)?;
+        if !self.list()?.waiting.iter().any(|waiting| same(&waiting.alert, alert)) {
+            self.add(alert)?;
+        }
+        if alert.kind == AlertKind::ServiceRecovered {
+            for service in services(alert) {
+                remove(&self.debt_file(service, &alert.to))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What waits, oldest first. Files that cannot be understood are passed over.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read. That it is not there is no error.
+    pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        Ok(self.list()?.waiting)
+    }
+
+    /// Whether an alert of that incident waits.
+    ///
+    /// # Errors
+    /// As [`Outbox::waiting`].
+    pub fn waits_for(&self, service: &str, incident: &str) -> Result<bool, StoreError> {
+        let of_it = |w: &Waiting| w.alert.incidents.iter().any(|(s, i)| s == service && i == incident);
+        Ok(self.waiting()?.iter().any(of_it))
+    }
+
+    /// Where a failure of that service was delivered, and its recovery is not yet in the outbox.
+    ///
+    /// # Errors
+    /// As [`Outbox::waiting`].
+    pub fn owed(&self, service: &str) -> Result<Vec<Destination>, StoreError> {
+        let mut owed = Vec::new();
+        for entry in entries(&self.dir.join("owed"))? {
+            // One that cannot be read means one "recovered" less, which is no reason to stop a pass.
+            let content = atomic::read(&entry.path(), CAP).ok().flatten().unwrap_or_default();
+            match serde_json::from_slice::<Debt>(&content) {
+                Ok(debt) if debt.service == service => owed.push(debt.to),
+                _ => {}
+            }
+        }
+        owed.sort();
+        Ok(owed)
+    }
+
+    /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later".
+    /// One process sends at a time; the others wait for it within their budget, and send what it left.
+    ///
+    /// # Errors
+    /// Where the outbox cannot be read or locked. What concerns single files is in the report.
+    pub fn deliver(
+        &self,
+        notifier: &dyn Notifier,
+        clock: &dyn Clock,
+        budget: Duration,
+        judge: &dyn Fn(&Alert) -> Delivery,
+    ) -> Result<Report, StoreError> {
+        let mut report = Report::default();
+        let listing = self.list()?;
+        if listing.is_empty() {
+            return Ok(report);
+        }
+        let end = clock.monotonic() + budget;
+        let Lock::Held(_held) = FileLock::acquire_within(&self.dir.join(".lock"), budget, clock)? else {
+            report.waiting = listing.waiting.len();
+            report.stopped = Some("another process is sending".to_owned());
+            return Ok(report);
+        };
+        self.sweep(clock.now());
+        let mut sender = Sender { outbox: self, notifier, clock, end, judge, report };
+        // Others may have put something in meanwhile, and leave it to us.
+        while sender.round()? {}
+        let mut report = sender.report;
+        report.waiting = self.list()?.waiting.len();
+        Ok(report)
+    }
+
+    fn add(&self, alert: &Alert) -> Result<(), StoreError> {
+        let content = serde_json::to_vec(alert)
+            .map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
+        loop {
+            let number = self.counter.fetch_add(1, Ordering::Relaxed);
+            let nanos = alert.at.unix_timestamp_nanos().max(0);
+            let name = format!("{nanos:020}-{}-{number:06}.json", std::process::id());
+            let path = self.dir.join(name);
+            match atomic::write(&path, &content, FILE_MODE, Existing::Keep) {
+                Ok(()) => return Ok(()),
+                // Another outbox of this process, or of a container with the same process id.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && number < u32::MAX => {}
+                Err(e) => return Err(StoreError::io("write", &path, e)),
+            }
+        }
+    }
+
+    fn list(&self) -> Result<Listing, StoreError> {
+        let mut listing = Listing::default();
+        for entry in entries(&self.dir)? {
+            let (path, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
+            if name.starts_with('.') || !name.ends_with(".json") {
+                continue;
+            }
+            match atomic::read(&path, CAP) {
+                Ok(Some(content)) => match serde_json::from_slice(&content) {
+                    Ok(alert) => listing.waiting.push(Waiting { path, alert }),
+                    Err(_) => listing.damaged.push(path),
+                },
+                Ok(None) => {}
+                Err(StoreError::Damaged { path, .. }) => listing.damaged.push(path),
+                Err(e) => listing.errors.push(e),
+            }
+        }
+        listing.waiting.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(listing)
+    }
+
+    fn debt_file(&self, service: &str, to: &Destination) -> PathBuf {
+        let key = match to {
+            Destination::Ntfy { topic } => format!("{service} ntfy {topic}"),
+            Destination::Command => format!("{service} command"),
+        };
+        self.dir.join("owed").join(format!("{:016x}.json", fnv1a(key.as_bytes())))
+    }
+
+    fn owe(&self, alert: &Alert, now: Timestamp) -> Result<(), StoreError> {
+        let folder = self.dir.join("owed");
+        atomic::create_folder(&folder, FOLDER_MODE)?;
+        for service in services(alert) {
+            let path = self.debt_file(service, &alert.to);
+            let debt = Debt { service: service.to_owned(), to: alert.to.clone(), told_at: now };
+            let fail = |e| StoreError::io("write", &path, e);
+            let content = serde_json::to_vec(&debt).map_err(|e| fail(e.into()))?;
+            atomic::write(&path, &content, FILE_MODE, Existing::Replace).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a file into a folder of the outbox, where people find it.
+    fn set_aside(&self, path: &Path, folder: &str) -> Result<PathBuf, StoreError> {
+        let folder = self.dir.join(folder);
+        atomic::create_folder(&folder, FOLDER_MODE)?;
+        let to = folder.join(path.file_name().unwrap_or_default());
+        std::fs::rename(path, &to).map_err(|e| StoreError::io("set aside", path, e))?;
+        Ok(to)
+    }
+
+    /// Removes temporary files that killed processes left. They have many writers, so age must tell.
+    fn sweep(&self, now: Timestamp) {
+        let Ok(entries) = entries(&self.dir) else { return };
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let written = entry.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            let age = SystemTime::from(now).duration_since(written).unwrap_or_default();
+            if name.starts_with('.') && name.ends_with(".tmp") && age > STALE {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Listing {
+    waiting: Vec<Waiting>,
+    damaged: Vec<PathBuf>,
+    errors: Vec<StoreError>,
+}
+
+impl Listing {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.damaged.is_empty() && self.errors.is_empty()
+    }
+}
+
+/// One process's turn at sending.
+struct Sender<'a> {
+    outbox: &'a Outbox,
+    notifier: &'a dyn Notifier,
+    clock: &'a dyn Clock,
+    end: Duration,
+    judge: &'a dyn Fn(&Alert) -> Delivery,
+    report: Report,
+}
+
+/// What came of one message.
+enum Sent {
+    Yes(Alert),
+    Refused(String),
+    Later(String),
+}
+
+impl Sender<'_> {
+    /// Sends what is there now; whether another look is worth it.
+    fn round(&mut self) -> Result<bool, StoreError> {
+        let listing = self.outbox.list()?;
+        for path in listing.damaged {
+            match self.outbox.set_aside(&path, "damaged") {
+                Ok(aside) => self.report.damaged.push(aside),
+                Err(e) => self.report.errors.push(e),
+            }
+        }
+        self.report.errors.extend(listing.errors);
+        let mut left = listing.waiting;
+        let worth_it = !left.is_empty();
+        while !left.is_empty() {
+            let first = left.remove(0);
+            if !self.one(first, &mut left) {
+                return Ok(false);
+            }
+        }
+        Ok(worth_it)
+    }
+
+    /// Sends the first one, together with those of `rest` that become one message with it; whether to go on.
+    fn one(&mut self, first: Waiting, rest: &mut Vec<Waiting>) -> bool {
+        let mut files = vec![first.path];
+        let alert = match (self.judge)(&first.alert) {
+            Delivery::AsItIs => first.alert,
+            Delivery::Over { from, to } => {
+                let (mut from, mut to) = (from, to);
+                let mut recovery = None;
+                rest.retain(|other| {
+                    let joins = joins(&first.alert, &other.alert);
+                    let recovers = joins && other.alert.kind == AlertKind::ServiceRecovered;
+                    match (self.judge)(&other.alert) {
+                        Delivery::Over { from: f, to: t } if joins => (from, to) = (from.min(f), to.max(t)),
+                        // It says all, and follows for another destination's sake or an earlier failure's.
+                        Delivery::AsItIs if recovers => recovery = Some(other.alert.clone()),
+                        _ => return true,
+                    }
+                    files.push(other.path.clone());
+                    false
+                });
+                recovery.unwrap_or_else(|| late::over(&first.alert, from, to, self.clock.now()))
+            }
+        };
+        match self.send(&alert) {
+            Sent::Yes(sent) => self.delivered(sent, &files),
+            Sent::Refused(why) => self.refused(alert, why, &files),
+            Sent::Later(why) => {
+                self.report.stopped = Some(why);
+                false
+            }
+        }
+    }
+
+    fn send(&self, alert: &Alert) -> Sent {
+        let left = || self.end.saturating_sub(self.clock.monotonic());
+        let over = || Sent::Later("the time for sending alerts is over".to_owned());
+        if left().is_zero() {
+            return over();
+        }
+        match self.notifier.send(alert, left()) {
+            Ok(()) => return Sent::Yes(alert.clone()),
+            Err(NotifyError::Later(why)) => return Sent::Later(why),
+            Err(NotifyError::Rejected(_)) if left().is_zero() => return over(),
+            Err(NotifyError::Rejected(_)) => {}
+        }
+        let short = late::short(alert);
+        match self.notifier.send(&short, left()) {
+            Ok(()) => Sent::Yes(short),
+            Err(NotifyError::Later(why)) => Sent::Later(why),
+            Err(NotifyError::Rejected(why)) => Sent::Refused(why),
+        }
+    }
+
+    /// The record of the yes: first that its recovery is owed, then that it need not be sent again.
+    fn delivered(&mut self, alert: Alert, files: &[PathBuf]) -> bool {
+        if alert.kind.is_failure()
+            && let Err(e) = self.outbox.owe(&alert, self.clock.now())
+        {
+            self.report.errors.push(e);
+        }
+        self.report.delivered.push(alert);
+        let mut removed = true;
+        for path in files {
+            if let Err(e) = remove(path) {
+                self.report.errors.push(e);
+                removed = false;
+            }
+        }
+        if !removed {
+            self.report.stopped = Some("a delivered alert cannot be removed from the outbox".to_owned());
+        }
+        removed
+    }
+
+    fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> bool {
+        self.report.rejected.push((alert, why));
+        for path in files {
+            if let Err(e) = self.outbox.set_aside(path, "rejected") {
+                self.report.errors.push(e);
+                self.report.stopped = Some("a refused alert cannot be set aside".to_owned());
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Sends alerts that could not be put into the outbox; what cannot be delivered now is lost, and the
+/// report's `waiting` counts it, so that the caller can say so.
+pub fn send_now(alerts: &[Alert], notifier: &dyn Notifier, clock: &dyn Clock, budget: Duration) -> Report {
+    let end = clock.monotonic() + budget;
+    let mut report = Report::default();
+    for (index, alert) in alerts.iter().enumerate() {
+        let left = end.saturating_sub(clock.monotonic());
+        let outcome = match notifier.send(alert, left) {
+            Err(NotifyError::Rejected(_)) => {
+                notifier.send(&late::short(alert), end.saturating_sub(clock.monotonic()))
+            }
+            other => other,
+        };
+        match outcome {
+            Ok(()) => report.delivered.push(alert.clone()),
+            Err(NotifyError::Rejected(why)) => report.rejected.push((alert.clone(), why)),
+            Err(NotifyError::Later(why)) => {
+                report.stopped = Some(why);
+                report.waiting = alerts.len() - index;
+                break;
+            }
+        }
+    }
+    report
+}
+
+/// Whether both tell the same to the same.
+fn same(a: &Alert, b: &Alert) -> bool {
+    a.kind == b.kind && a.to == b.to && a.incidents == b.incidents && a.services == b.services
+}
+
+/// Whether two alerts of incidents that are over become one message.
+fn joins(a: &Alert, b: &Alert) -> bool {
+    a.to == b.to && a.incidents == b.incidents
+}
+
+/// The keys of the subjects an alert is about.
+fn services(alert: &Alert) -> impl Iterator<Item = &str> {
+    alert.incidents.iter().map(|(service, _)| service.as_str())
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// What lies in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    let fail = |e| StoreError::io("read", folder, e);
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(fail),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(fail(e)),
+    }
+}

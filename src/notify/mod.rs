@@ -1,10 +1,19 @@
 //! The seam to people: one alert to one notifier.
 
+mod command;
+mod ntfy;
+
+use std::time::Duration;
+
 use thiserror::Error;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, Destination};
+use crate::config::model::Notifications;
 
-/// Why an alert was not delivered.
+pub use self::command::CommandNotifier;
+pub use self::ntfy::Ntfy;
+
+/// Why an alert was not delivered. The texts are masked and on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotifyError {
     /// It may be delivered later: time-out, refusal, 401/403, 429, 5xx. Sending ends for this pass.
@@ -21,5 +30,38 @@ pub trait Notifier: Send + Sync {
     ///
     /// # Errors
     /// [`NotifyError`]
-    fn send(&self, alert: &Alert, left: std::time::Duration) -> Result<(), NotifyError>;
+    fn send(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError>;
+}
+
+/// The configured notifiers, by destination.
+#[derive(Debug, Clone)]
+pub struct Notifiers {
+    ntfy: Option<Ntfy>,
+    command: Option<CommandNotifier>,
+}
+
+impl Notifiers {
+    /// Those of this configuration.
+    #[must_use]
+    pub fn new(notifications: &Notifications) -> Self {
+        let server = notifications.server.as_deref();
+        Self {
+            ntfy: server.map(|server| Ntfy::new(server, notifications.token.clone())),
+            command: notifications.command.as_deref().map(CommandNotifier::new),
+        }
+    }
+}
+
+impl Notifier for Notifiers {
+    fn send(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError> {
+        let gone = |what: &str| NotifyError::Later(format!("no {what} is configured any more"));
+        match alert.to {
+            Destination::Ntfy { .. } => {
+                self.ntfy.as_ref().ok_or_else(|| gone("ntfy server"))?.send(alert, left)
+            }
+            Destination::Command => {
+                self.command.as_ref().ok_or_else(|| gone("notification command"))?.send(alert, left)
+            }
+        }
+    }
 }
