@@ -1,5 +1,7 @@
 //! Where the journal's lines go, on a real temporary folder.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;

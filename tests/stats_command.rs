@@ -1,5 +1,7 @@
 //! `recovery stats` on real files: complete output and exit code.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
