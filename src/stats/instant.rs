@@ -37,13 +37,13 @@ impl Calendar {
         let mut syslog = None;
         let mut at = 0;
         while at < prefix.len() {
-            let begins_word = at == 0 || !prefix[at - 1].is_ascii_alphanumeric();
             let byte = prefix[at];
-            if begins_word && byte.is_ascii_digit() {
+            // A letter may stand before: the `m` that ends a terminal's colour.
+            if byte.is_ascii_digit() && (at == 0 || !prefix[at - 1].is_ascii_digit()) {
                 if let Some(time) = iso(&prefix[at..]) {
                     return Some(time);
                 }
-            } else if begins_word && byte.is_ascii_uppercase() && syslog.is_none() {
+            } else if byte.is_ascii_uppercase() && syslog.is_none() {
                 syslog = self.syslog(&prefix[at..]);
             }
             at += 1;

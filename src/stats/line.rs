@@ -219,7 +219,7 @@ fn first_phrase(line: &[u8]) -> Option<(Fact<'_>, usize)> {
         };
         let (before, after) = (&line[..found.start()], &line[found.end()..]);
         if let Some(kind) = kind_in(&BEFORE) {
-            let glued = before.last().is_some_and(u8::is_ascii_alphanumeric);
+            let glued = before.last().is_some_and(u8::is_ascii_alphanumeric) && !ends_with_color(before);
             let (service, doubtful) = name_at_start(after);
             let fact = Fact { service, kind, at: None, doubtful };
             (!glued && is_name(service)).then_some((fact, found.start()))
@@ -253,7 +253,19 @@ fn name_at_end(text: &[u8]) -> &[u8] {
         _ => text,
     };
     let start = text.iter().rposition(|&b| !is_foreign(b)).map_or(0, |other| other + 1);
-    &text[start..]
+    let name = &text[start..];
+    match memchr(b'm', name) {
+        Some(m) if ends_with_color(&text[..=start + m]) => &name[m + 1..],
+        _ => name,
+    }
+}
+
+/// Whether a terminal's colour sequence (`ESC [ 3 2 m`) stands at the end.
+fn ends_with_color(text: &[u8]) -> bool {
+    text.strip_suffix(b"m").is_some_and(|text| {
+        let digits = text.iter().rev().take_while(|b| b.is_ascii_digit() || **b == b';').count();
+        text[..text.len() - digits].ends_with(b"\x1b[")
+    })
 }
 
 fn is_plain(byte: u8) -> bool {

@@ -51,8 +51,8 @@ pub(super) fn json(outcome: &Outcome, dated_only: bool) -> String {
         "services": services,
         "from": moment(outcome.first),
         "to": moment(outcome.latest),
-        "undated_lines": outcome.undated,
-        "undated_lines_left_out": dated_only,
+        "undated_lines": if dated_only { 0 } else { outcome.undated },
+        "undated_lines_left_out": if dated_only { outcome.undated } else { 0 },
     });
     format!("{all:#}\n")
 }
@@ -85,7 +85,8 @@ fn seconds(millis: i64) -> Value {
     if millis % 1000 == 0 { (millis / 1000).into() } else { (millis as f64 / 1000.0).into() }
 }
 
-const HEADINGS: [&str; 11] = [
+const COLUMNS: usize = 12;
+const HEADINGS: [&str; COLUMNS] = [
     "SERVICE",
     "CHECKS",
     "PASSED",
@@ -95,6 +96,7 @@ const HEADINGS: [&str; 11] = [
     "RECOVERED",
     "NOT RECOVERED",
     "RECOVERY",
+    "PER FAILURE",
     "MTTR",
     "DOWNTIME",
 ];
@@ -110,7 +112,7 @@ pub(super) fn table(outcome: &Outcome, dated_only: bool) -> String {
     text
 }
 
-fn row(name: &str, figures: &Figures) -> [String; 11] {
+fn row(name: &str, figures: &Figures) -> [String; COLUMNS] {
     let rates = Rates::of(figures);
     let counted = |number: u64| number.to_string();
     [
@@ -123,12 +125,13 @@ fn row(name: &str, figures: &Figures) -> [String; 11] {
         counted(figures.recovered),
         counted(figures.failed_to_recover),
         percent(rates.recovery),
+        percent(rates.per_failure),
         rates.mttr_millis.map_or(NOTHING.to_owned(), span),
         rates.downtime_millis.map_or(NOTHING.to_owned(), span),
     ]
 }
 
-fn aligned(rows: &[[String; 11]]) -> String {
+fn aligned(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
@@ -147,10 +150,6 @@ fn remarks(outcome: &Outcome, dated_only: bool) -> String {
         (Some(first), Some(latest)) => format!("From {first} to {latest}.\n"),
         _ => "No line with a time was counted.\n".to_owned(),
     };
-    if outcome.total.failed > 0 {
-        let rate = percent(Rates::of(&outcome.total).per_failure);
-        text.push_str(&format!("Recoveries per failed check: {rate}\n"));
-    }
     for (name, figures) in &outcome.services {
         if let Some(since) = moment(figures.down_since) {
             text.push_str(&format!("{} is down since {since}.\n", shown(name)));
@@ -163,9 +162,16 @@ fn remarks(outcome: &Outcome, dated_only: bool) -> String {
     text
 }
 
-/// Cut, not rounded: 100 % means all of them.
+/// Rounded, but 100 % means all of them and 0 % none.
 fn percent(rate: Option<f64>) -> String {
-    rate.map_or(NOTHING.to_owned(), |rate| format!("{:.1}%", (rate * 1000.0 + 1e-9).floor() / 10.0))
+    let Some(rate) = rate else { return NOTHING.to_owned() };
+    let rounded = (rate * 1000.0).round() / 10.0;
+    let shown = match rate {
+        rate if rate < 1.0 && rounded >= 100.0 => 99.9,
+        rate if rate > 0.0 && rounded <= 0.0 => 0.1,
+        _ => rounded,
+    };
+    format!("{shown:.1}%")
 }
 
 /// `6.1s`, `42s`, `12m05s`, `3h02m`, `2d03h`
@@ -185,14 +191,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hundred_percent_means_all() {
+    fn a_hundred_percent_means_all_and_none_is_not_zero() {
         let cases = [
             (9999, 10_000, "99.9%"),
+            (1, 10_000, "0.1%"),
             (1, 1, "100.0%"),
-            (1, 3, "33.3%"),
+            (2, 3, "66.7%"),
             (0, 5, "0.0%"),
             (0, 0, "n/a"),
-            (29, 100, "29.0%"),
         ];
         for (part, whole, text) in cases {
             assert_eq!(percent(ratio(part, whole)), text);
