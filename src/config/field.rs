@@ -30,6 +30,11 @@ impl Context<'_> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Whether an error was noted so far.
+    pub(super) fn has_errors(&self) -> bool {
+        self.problems.borrow().iter().any(|problem| problem.severity == Severity::Error)
+    }
+
     /// A variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
@@ -105,7 +110,7 @@ impl<'a, 't> Field<'a, 't> {
     pub(super) fn text(&self) -> Option<String> {
         let text = self.any_text()?;
         if text.trim().is_empty() {
-            self.error("must not be empty; leave the key out instead");
+            self.error("must not be empty");
             return None;
         }
         Some(text)
@@ -119,8 +124,8 @@ impl<'a, 't> Field<'a, 't> {
                 None
             }
             Value::StringLit(text) => Some(text.value.clone().into_owned()),
-            Value::NumberLit(number) => {
-                self.error(format!("expected text, found the number {0}; write \"{0}\"", number.value));
+            Value::NumberLit(_) => {
+                self.error("expected text, found a number; put it in double quotes");
                 None
             }
             _ => self.expected("text"),
@@ -276,7 +281,7 @@ impl<'a, 't> Section<'a, 't> {
     }
 
     /// As [`Section::only`]; `hint` may know more of a key that is unknown here.
-    pub(super) fn only_or(&self, known: &[&'static str], hint: impl Fn(&str) -> Option<String>) {
+    pub(super) fn only_or(&self, known: &[&'static str], hint: impl Fn(&str) -> Option<(Severity, String)>) {
         for property in &self.object.properties {
             let key = property.name.as_str();
             if known.contains(&key) || key.starts_with('_') || key.starts_with("x-") {
@@ -284,7 +289,7 @@ impl<'a, 't> Section<'a, 't> {
             }
             let path = child(&self.path, key);
             let (severity, text) = match (hint(key), suggest(key, known.iter().copied())) {
-                (Some(hint), _) => (Severity::Warning, hint),
+                (Some(hint), _) => hint,
                 (None, Some(meant)) => (Severity::Error, format!("unknown key; did you mean \"{meant}\"?")),
                 (None, None) => {
                     let text = "unknown key, ignored; begin it with \"x-\" or \"_\" if that is meant";

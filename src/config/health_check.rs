@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::field::{Field, Section, is_variable_name, quoted};
 use super::model::{CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, StatusSet, Vantage};
 use super::pattern;
-use super::service::{DAY, check_timeout};
+use super::problem::Severity;
+use super::service::{DAY, SERVICE_KEYS, check_timeout};
 use crate::check::expect::{Condition, JsonExpectation};
 
 const COMMON: [&str; 4] = ["type", "timeout_seconds", "from", "interval_seconds"];
@@ -96,8 +97,12 @@ fn only_known(section: &Section<'_, '_>, kind: Option<Kind>) {
         None => COMMON.iter().chain(all()).copied().collect(),
     };
     section.only_or(&known, |key| {
+        if SERVICE_KEYS.contains(&key) {
+            return Some((Severity::Error, "belongs to the service, one level up".to_owned()));
+        }
         let (name, _) = Kind::ALL.iter().find(|(_, other)| other.keys().contains(&key))?;
-        Some(format!("ignored: it belongs to {name} checks, and this is a {} check", kind?.name()))
+        let text = format!("ignored: it belongs to {name} checks, not to {} checks", kind?.name());
+        Some((Severity::Warning, text))
     });
 }
 

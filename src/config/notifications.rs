@@ -27,7 +27,7 @@ pub(super) fn read(cx: &Context<'_>, section: Option<&Section<'_, '_>>) -> Read 
     let ntfy = get("ntfy").and_then(|field| field.section());
     if let Some(ntfy) = &ntfy {
         ntfy.only_or(&["server", "topics", "token_env", "token_file"], |key| {
-            (key == "topic").then(|| "ignored: write \"topics\": {\"alerts\": \"NAME\"}".to_owned())
+            (key == "topic").then(|| (Severity::Error, "write \"topics\": {\"alerts\": \"NAME\"}".to_owned()))
         });
     }
     let topics =

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::Env;
 use super::field::{Context, Field, Section, quoted};
 use super::health_check;
-use super::model::{Config, ContainerStart, RestartMethod, Service, ServiceName};
+use super::model::{
+    Config, ContainerStart, HealthCheck, Probe, RestartMethod, Service, ServiceName, Vantage,
+};
 use super::notifications;
 use super::problem::{Problem, Severity};
 use super::rules;
@@ -145,7 +147,8 @@ fn draft<'a, 't>(
         display_name: text(&keys.display_name, &defaults.display_name).unwrap_or_else(|| name.to_owned()),
         log_path: log_path(keys.log_path.as_ref().or(defaults.log_path.as_ref()), container.is_some()),
         container,
-        check: check?,
+        // Already complained of; the other rules are still applied to this service.
+        check: check.unwrap_or_else(placeholder),
         restart_cmd: text(&keys.restart_cmd, &defaults.restart_cmd),
         // Depends on other services: decided by `rules::restarts`.
         restart: RestartMethod::Never,
@@ -171,6 +174,16 @@ fn draft<'a, 't>(
     keys.failure_window = keys.failure_window.or_else(|| defaults.failure_window.clone());
     keys.dependencies = keys.dependencies.or_else(|| inherited(defaults, name));
     Some(Draft { service, keys, section, at, silenced })
+}
+
+/// Stands for a health check that could not be read; a configuration with one is never handed out.
+fn placeholder() -> HealthCheck {
+    HealthCheck {
+        probe: Probe::Tcp { host: String::new(), port: 0 },
+        timeout: Duration::ZERO,
+        from: Vantage::Machine,
+        interval: None,
+    }
 }
 
 /// The default dependencies, of which a service that is itself among them is free.

@@ -162,6 +162,10 @@ fn period(service: &Service, settings: &Settings) -> Duration {
 
 /// Warns of services that nobody would hear of, other than on the operator's word.
 pub(super) fn listeners(cx: &Context<'_>, drafts: &[Draft<'_, '_>], notifications: &Notifications) {
+    if cx.has_errors() {
+        // Half of the file may be missing here; warnings about the rest would mislead.
+        return;
+    }
     if drafts.iter().all(|draft| !draft.service.enabled) {
         cx.note(Severity::Warning, None, "services", "no service is enabled: nothing will be looked at");
         return;

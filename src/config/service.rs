@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::field::{Field, Section, is_variable_name, quoted};
 use super::model::{ContainerStart, RestartMethod};
+use super::problem::Severity;
 
 /// Keys that a service and `recovery.defaults` have in common.
-const COMMON: [&str; 18] = [
+pub(super) const SERVICE_KEYS: [&str; 18] = [
     "enabled",
     "type",
     "display_name",
@@ -27,6 +28,18 @@ const COMMON: [&str; 18] = [
     "env",
     "user",
     "dependencies",
+];
+
+/// Keys that only a health check has, and that no other tool would put beside it.
+const CHECK_KEYS: [&str; 8] = [
+    "timeout_seconds",
+    "interval_seconds",
+    "process_name",
+    "headers_env",
+    "tls_verify",
+    "expect_status",
+    "expect_body",
+    "expect_json",
 ];
 
 pub(super) const DAY: f64 = 86_400.0;
@@ -67,19 +80,26 @@ pub(super) enum NotifyKey<'a, 't> {
 impl<'a, 't> ServiceKeys<'a, 't> {
     /// Of one service; `health_check` is read elsewhere.
     pub(super) fn of_service(section: &Section<'a, 't>) -> Self {
-        let mut known = COMMON.to_vec();
+        let mut known = SERVICE_KEYS.to_vec();
         known.push("health_check");
-        section.only(&known);
+        section.only_or(&known, |key| {
+            let text = format!("belongs into health_check: {{\"health_check\": {{\"{key}\": …}}}}");
+            CHECK_KEYS.contains(&key).then_some((Severity::Error, text))
+        });
         Self::read(section)
     }
 
     /// Of `recovery.defaults`, with `timeout_seconds` for health checks.
     pub(super) fn of_defaults(section: &Section<'a, 't>) -> (Self, Option<Duration>) {
-        let mut known = COMMON.to_vec();
+        let mut known = SERVICE_KEYS.to_vec();
         known.push("timeout_seconds");
         section.only_or(&known, |key| {
-            (key == "health_check")
-                .then(|| "ignored: of a health check only timeout_seconds has a default".into())
+            (key == "health_check").then(|| {
+                (
+                    Severity::Warning,
+                    "ignored: of a health check only timeout_seconds has a default".to_owned(),
+                )
+            })
         });
         let timeout = section.get("timeout_seconds").and_then(|field| check_timeout(&field));
         (Self::read(section), timeout)

@@ -63,7 +63,7 @@ fn normal(name: &str) -> String {
         previous_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
         text.push(if matches!(c, '-' | ' ' | '.') { '_' } else { c.to_ascii_lowercase() });
     }
-    text.replace("command", "cmd")
+    text.replace("command", "cmd").replace("directory", "dir")
 }
 
 fn stem(name: &str) -> &str {
