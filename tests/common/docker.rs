@@ -1,6 +1,7 @@
 //! Real containers. Without an engine the tests that need one say that they are skipped; where
 //! `RECOVERY_REQUIRE_DOCKER=1` is set they fail instead.
 
+use std::io::Write;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,8 +31,14 @@ pub fn require_docker() -> Option<Docker> {
         return Some(Docker(()));
     }
     assert!(!required(), "no container engine answers, and RECOVERY_REQUIRE_DOCKER=1 is set");
-    eprintln!("skipped: no container engine");
+    skipped("no container engine");
     None
+}
+
+/// Says so on the real standard error: `eprintln!` of a test that passes is not shown.
+pub fn skipped(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {reason} ({test})");
 }
 
 /// Whether a missing engine is a failure here.
@@ -149,27 +156,27 @@ impl Container {
         ])
     }
 
-    /// The command lines of its processes as the machine sees them: no tool of the container is needed, and
-    /// none of the asking is among them.
+    /// The command lines of its living processes as the machine sees them: no tool of the container is needed,
+    /// and none of the asking is among them. The dead ones that its first process does not reap are left out.
     #[track_caller]
     pub fn processes(&self) -> Vec<String> {
         let text = docker_ok(&["top", &self.id, "-eo", "pid,args"]);
         let args = |line: &str| {
             line.trim_start().split_once(char::is_whitespace).map(|(_, args)| args.trim().to_owned())
         };
-        text.lines().skip(1).filter_map(args).collect()
+        text.lines().skip(1).filter_map(args).filter(|line| !line.ends_with("<defunct>")).collect()
     }
 
-    /// How many processes it has.
+    /// How many living processes it has.
     #[track_caller]
     pub fn pid_count(&self) -> usize {
         self.processes().len()
     }
 
-    /// How many of its living processes have `text` in their command line.
+    /// How many of them have `text` in their command line.
     #[track_caller]
     pub fn count(&self, text: &str) -> usize {
-        self.processes().iter().filter(|line| line.contains(text) && !line.contains("<defunct>")).count()
+        self.processes().iter().filter(|line| line.contains(text)).count()
     }
 
     /// How many lines a file in it has, 0 where there is none: for restarts that count themselves with
