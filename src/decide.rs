@@ -200,6 +200,9 @@ fn act(service: &Service, facts: &Facts<'_>) -> Decision {
         Ok(action) => action,
         Err(why) => return Decision::NoWay(why),
     };
+    if service.max_failures == 0 {
+        return Decision::NoWay(NoWay::NeverAllowed);
+    }
     if facts.attempts >= service.max_failures {
         return Decision::GiveUp {
             attempts: facts.attempts,
@@ -214,9 +217,6 @@ fn act(service: &Service, facts: &Facts<'_>) -> Decision {
 }
 
 fn action(service: &Service, container: Situation) -> Result<Action, NoWay> {
-    if service.max_failures == 0 {
-        return Err(NoWay::NeverAllowed);
-    }
     match (service.restart, container) {
         (RestartMethod::Never, _) => Err(NoWay::NotConfigured),
         (_, Situation::NotRunning { end, engine_restarts_it }) => {

@@ -25,6 +25,7 @@ pub mod stats;
 pub mod clock;
 pub mod engine;
 pub mod journal;
+pub mod machine;
 pub mod notify;
 pub mod outbox;
 pub mod pass;

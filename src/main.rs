@@ -1,3 +1,39 @@
-//! `recovery`: parse, build the real world, run, exit code.
+//! `recovery`: parse, run, exit code.
 
-fn main() {}
+use clap::{CommandFactory as _, Parser as _};
+use recovery::cli::{Cli, Command, RunArgs};
+use recovery::commands;
+use recovery::exit_code::ExitCode;
+
+fn main() -> std::process::ExitCode {
+    let exit = run(Cli::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::Io
+    });
+    exit.number().into()
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, run, command } = cli;
+    let command = match command {
+        None => Command::Run(run),
+        Some(Command::Run(args)) => Command::Run(run.and(args)),
+        Some(_) if run != RunArgs::default() => {
+            let message = "the options of `run` do not go with another command";
+            Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit()
+        }
+        Some(other) => other,
+    };
+    match command {
+        Command::Run(args) => commands::run::run(&global, &args),
+        Command::Stop(args) => Ok(commands::markers::stop(&global, &args)),
+        Command::Resume(which) => commands::markers::resume(&global, &which),
+        Command::Reset(which) => Ok(commands::reset::run(&global, &which)),
+        Command::Stats(args) => commands::stats(&global, &args),
+        Command::Validate(args) => commands::validate(&global, args.json),
+        Command::DemoService(args) => {
+            commands::demo_service::run(&args.listen, args.lasting)?;
+            Ok(ExitCode::Ok)
+        }
+    }
+}

@@ -164,8 +164,7 @@ impl Outbox {
     }
 
     fn add(&self, alert: &Alert) -> Result<(), StoreError> {
-        let content = serde_json::to_vec(alert)
-            .map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
+        let content = serde_json::to_vec(alert).map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
         loop {
             let number = self.counter.fetch_add(1, Ordering::Relaxed);
             let nanos = alert.at.unix_timestamp_nanos().max(0);

@@ -168,8 +168,13 @@ mod tests {
     #[test]
     fn a_request_line_is_read_and_garbage_is_none() {
         let get = |text: &str| parse(text.as_bytes());
-        assert_eq!(get("GET /health?x=1 HTTP/1.1\r\nHost: x\r\n\r\n"), Some(("GET".into(), "/health".into())));
-        for garbage in ["", "\r\n\r\n", "GET /health\r\n\r\n", "GET x HTTP/1.1\r\n\r\n", "\u{0}\u{1}", "a b c d"] {
+        assert_eq!(
+            get("GET /health?x=1 HTTP/1.1\r\nHost: x\r\n\r\n"),
+            Some(("GET".into(), "/health".into()))
+        );
+        for garbage in
+            ["", "\r\n\r\n", "GET /health\r\n\r\n", "GET x HTTP/1.1\r\n\r\n", "\u{0}\u{1}", "a b c d"]
+        {
             assert_eq!(get(garbage), None, "{garbage:?}");
         }
     }

@@ -1,1 +1,205 @@
-//! (being written)
+//! The only loop: observe → decide → act → re-check → record → report.
+//!
+//! Everything is looked at first, without locks. Then what is unhealthy is handled, dependencies first and
+//! unrelated services side by side; each handling ends in an [`Outcome`] on the [`board`]. At the end the
+//! outcomes are recorded and told. The policy is `decide`'s, the world is behind [`World`]'s seams.
+
+mod act;
+mod board;
+mod gates;
+mod look;
+mod marker;
+mod outcome;
+mod perform;
+mod record;
+mod report;
+pub mod say;
+mod sight;
+mod story;
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+pub use outcome::Outcome;
+pub use sight::container_of;
+
+use crate::alert::mask::mask;
+use crate::check::Unknown;
+use crate::clock::{Clock, Timestamp};
+use crate::config::model::{Config, Service, ServiceName};
+use crate::engine::{Container, Engine};
+use crate::event::{Event, EventKind, Level};
+use crate::exit_code::ExitCode;
+use crate::journal::Record;
+use crate::notify::Notifier;
+use crate::process::Interrupt;
+use crate::store::{LastPass, Store};
+
+/// The seams to the world, built once in `main`.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Where services run.
+    pub engine: &'a dyn Engine,
+    /// People.
+    pub notifier: &'a dyn Notifier,
+    /// What is remembered.
+    pub store: &'a Store,
+    /// The log.
+    pub journal: &'a dyn Record,
+    /// Set by a signal.
+    pub interrupt: &'a Interrupt,
+    /// The machine's name, for alerts.
+    pub host: &'a str,
+}
+
+/// What this pass is about.
+#[derive(Debug, Default)]
+pub struct Scope<'a> {
+    /// The services, dependencies first.
+    pub services: Vec<&'a Service>,
+    /// Those named by the caller: always due.
+    pub named: HashSet<ServiceName>,
+    /// Look and decide, change nothing.
+    pub dry_run: bool,
+}
+
+/// How a pass ended.
+#[derive(Debug)]
+pub struct Summary {
+    /// One report a service, in the order of the plan.
+    pub reports: Vec<Report>,
+    /// The exit code that they make, with what went wrong besides.
+    pub exit: ExitCode,
+}
+
+/// What became of one service.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Which.
+    pub service: ServiceName,
+    /// How its part of the pass ended.
+    pub outcome: Outcome,
+    /// Why the first look did not find it healthy, masked; empty where it did.
+    pub reason: String,
+}
+
+/// One pass under way: the world, the plan and what was found so far.
+struct Pass<'a> {
+    world: World<'a>,
+    config: &'a Config,
+    scope: &'a Scope<'a>,
+    /// The listing of containers, made once.
+    listing: Result<Vec<Container>, Unknown>,
+    gates: gates::Gates,
+    board: board::Board,
+    /// When each service was last looked at.
+    last_pass: LastPass,
+    began: Duration,
+    /// Trouble that belongs to no outcome (a folder that cannot be read or written).
+    trouble: Mutex<ExitCode>,
+}
+
+/// Makes one pass over the services in `scope`.
+#[must_use]
+pub fn run(world: World<'_>, config: &Config, scope: &Scope<'_>) -> Summary {
+    let pass = Pass::begin(world, config, scope);
+    let sights = look::look_at_all(&pass);
+    act::handle_all(&pass, &sights);
+    let outcomes = pass.board.all(&scope.services);
+    if !scope.dry_run {
+        report::report(&pass, &sights, &outcomes);
+    }
+    let exit = pass.exit(&outcomes);
+    let report = |(service, outcome): (ServiceName, Outcome)| {
+        let reason = sights[&service].reason();
+        Report { service, outcome, reason }
+    };
+    Summary { reports: outcomes.into_iter().map(report).collect(), exit }
+}
+
+impl<'a> Pass<'a> {
+    fn begin(world: World<'a>, config: &'a Config, scope: &'a Scope<'a>) -> Self {
+        let needs_engine = scope.services.iter().any(|service| service.container.is_some());
+        let pass = Self {
+            world,
+            config,
+            scope,
+            listing: if needs_engine { world.engine.list() } else { Ok(Vec::new()) },
+            gates: gates::Gates::new(config.recovery.max_parallel),
+            board: board::Board::new(scope.services.iter().map(|service| service.name.clone())),
+            last_pass: LastPass::default(),
+            began: world.clock.monotonic(),
+            trouble: Mutex::new(ExitCode::Ok),
+        };
+        match world.store.last_pass() {
+            Ok(last_pass) => Self { last_pass, ..pass },
+            Err(error) => {
+                pass.io_trouble(None, &error);
+                pass
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    /// Whether the pass may still begin something.
+    fn time_left(&self) -> bool {
+        let spent = self.world.clock.monotonic().saturating_sub(self.began);
+        spent < self.config.recovery.pass_timeout && !self.interrupted()
+    }
+
+    fn interrupted(&self) -> bool {
+        self.world.interrupt.is_set()
+    }
+
+    /// Whether one thing is done after the other, in the order of the plan.
+    fn in_turn(&self) -> bool {
+        self.config.recovery.max_parallel == 1
+    }
+
+    /// Writes what happened to a service; a dry run prints its plan instead.
+    fn emit(&self, service: &ServiceName, kind: EventKind) {
+        if self.scope.dry_run {
+            return;
+        }
+        self.world.journal.record(&Event { at: self.now(), service: Some(service.clone()), kind });
+    }
+
+    fn note(&self, service: Option<&ServiceName>, level: Level, text: &str) {
+        let kind = EventKind::Note { level, text: mask(text) };
+        self.world.journal.record(&Event { at: self.now(), service: service.cloned(), kind });
+    }
+
+    /// A reason as it may be shown.
+    fn masked(&self, why: &dyn std::fmt::Display) -> String {
+        mask(&why.to_string())
+    }
+
+    /// Remembers that something besides the services went wrong.
+    fn trouble(&self, code: ExitCode) {
+        let mut trouble = self.trouble.lock().expect("no thread panics while it holds the trouble");
+        *trouble = trouble.merge(code);
+    }
+
+    /// Something in the state folder could not be read or written.
+    fn io_trouble(&self, service: Option<&ServiceName>, error: &dyn std::fmt::Display) {
+        self.note(service, Level::Error, &error.to_string());
+        self.trouble(ExitCode::Io);
+    }
+
+    fn exit(&self, outcomes: &[(ServiceName, Outcome)]) -> ExitCode {
+        let trouble = *self.trouble.lock().expect("no thread panics while it holds the trouble");
+        let signal = self.world.interrupt.signal().map_or(ExitCode::Ok, ExitCode::Signal);
+        let limit = self.config.recovery.pass_timeout;
+        let now = self.now();
+        outcomes
+            .iter()
+            .map(|(_, outcome)| outcome.exit_code(now, limit))
+            .fold(trouble.merge(signal), ExitCode::merge)
+    }
+}

@@ -140,12 +140,15 @@ mod tests {
     #[test]
     fn only_what_a_dead_writer_of_this_very_file_left_is_swept() {
         let dir = tempfile::tempdir().unwrap();
-        for name in [".web.json.x1.tmp", ".web.json.json.x1.tmp", "web.json", ".db.json.x.tmp", ".web.json.x"] {
+        for name in [".web.json.x1.tmp", ".web.json.json.x1.tmp", "web.json", ".db.json.x.tmp", ".web.json.x"]
+        {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         sweep(&dir.path().join("web.json"));
-        let mut left: Vec<_> =
-            std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
         assert_eq!(left, [".db.json.x.tmp", ".web.json.json.x1.tmp", ".web.json.x", "web.json"]);
     }

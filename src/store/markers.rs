@@ -98,8 +98,13 @@ impl MarkerFile {
 /// What a marker's content means. Empty and unreadable content is a stop without end.
 #[must_use]
 pub fn parse_marker(content: &[u8], now: Timestamp, place: Place) -> Marker {
-    let file = serde_json::from_slice::<MarkerFile>(content)
-        .unwrap_or(MarkerFile { schema: 0, by: None, at: None, until: None, reason: None });
+    let file = serde_json::from_slice::<MarkerFile>(content).unwrap_or(MarkerFile {
+        schema: 0,
+        by: None,
+        at: None,
+        until: None,
+        reason: None,
+    });
     if file.until.is_some_and(|until| until <= now) {
         return Marker::Expired(vec![place]);
     }

@@ -258,7 +258,8 @@ impl StateGuard {
             }
             PathBuf::from(name)
         };
-        let free = (0..100).map(aside).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| aside(100));
+        let free =
+            (0..100).map(aside).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| aside(100));
         std::fs::rename(&self.path, &free).map_err(|e| StoreError::io("set aside", &self.path, e))?;
         Ok(free)
     }

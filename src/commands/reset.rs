@@ -1,0 +1,77 @@
+//! `recovery reset`: forget the failure window, so that a service that was given up is tried again.
+
+use std::time::Duration;
+
+use crate::cli::{Global, Which};
+use crate::clock::{Clock, SystemClock};
+use crate::config::model::Service;
+use crate::exit_code::ExitCode;
+use crate::process::Interrupt;
+use crate::store::{Lock, Store, StoreError};
+
+/// How long a pass that holds the lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Forgets the attempts of the services meant.
+#[must_use]
+pub fn run(global: &Global, which: &Which) -> ExitCode {
+    let config = match super::open(global) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let services = match super::chosen(&config, which) {
+        Ok(services) => services,
+        Err(unknown) => return super::usage(&unknown),
+    };
+    let store = Store::open(&config.recovery);
+    services.iter().map(|service| one(&store, service)).fold(ExitCode::Ok, ExitCode::merge)
+}
+
+fn one(store: &Store, service: &Service) -> ExitCode {
+    let name = &service.name;
+    match forget(store, service) {
+        Ok(Forgotten::Attempts(0)) => println!("{name}: no restart attempts were remembered"),
+        Ok(Forgotten::Attempts(n)) => {
+            println!("{name}: {n} restart attempts forgotten, it will be tried again")
+        }
+        Ok(Forgotten::Busy) => {
+            eprintln!(
+                "error: a pass is at work on {name} for longer than {} s; try again",
+                PATIENCE.as_secs()
+            );
+            return ExitCode::TryAgain;
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::Io;
+        }
+    }
+    ExitCode::Ok
+}
+
+/// What became of the failure window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// So many attempts were in it.
+    Attempts(usize),
+    /// A pass holds the lock.
+    Busy,
+}
+
+/// Empties the failure window of a service.
+///
+/// # Errors
+/// Where the state cannot be read or written.
+pub fn forget(store: &Store, service: &Service) -> Result<Forgotten, StoreError> {
+    let clock = SystemClock::new(Interrupt::default());
+    if let Lock::Busy(_) = store.try_lock(&service.name, clock.now())? {
+        println!("{}: waiting for a pass that is at work on it", service.name);
+    }
+    let Lock::Held(guard) = store.lock_within(&service.name, PATIENCE, &clock)? else {
+        return Ok(Forgotten::Busy);
+    };
+    let mut state = guard.load()?;
+    let attempts = std::mem::take(&mut state.attempts).len();
+    guard.save(&state)?;
+    Ok(Forgotten::Attempts(attempts))
+}

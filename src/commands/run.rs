@@ -1,0 +1,109 @@
+//! `recovery run`: one pass.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::cli::{Global, LogFormat, RunArgs};
+use crate::clock::SystemClock;
+use crate::config::model::{Config, ServiceName};
+use crate::engine::local::LocalEngine;
+use crate::exit_code::ExitCode;
+use crate::journal::{Format, Journal, Options, Verbosity};
+use crate::notify::Notifiers;
+use crate::pass::{self, Scope, Summary, World, say};
+use crate::plan::{self, UnknownService};
+use crate::process::Interrupt;
+use crate::store::Store;
+
+/// Makes one pass and says how it ended.
+///
+/// # Errors
+/// Where the signals cannot be watched, or this program's own path cannot be told.
+pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let config = match super::load(global) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(ExitCode::Config);
+        }
+    };
+    let scope = match scope(&config, args) {
+        Ok(scope) => scope,
+        Err(unknown) => return Ok(super::usage(&unknown)),
+    };
+    let journal = journal(&config, global, args);
+    let summary = pass(&config, &scope, &journal)?;
+    let exit = if journal.failed() { summary.exit.merge(ExitCode::Io) } else { summary.exit };
+    show(&config, &scope, &summary, global.quiet);
+    Ok(exit)
+}
+
+fn scope<'a>(config: &'a Config, args: &RunArgs) -> Result<Scope<'a>, UnknownService> {
+    let services = if args.services.is_empty() {
+        plan::order(config)
+    } else {
+        plan::select(config, &args.services, !args.no_deps)?
+    };
+    let named = args.services.iter().filter_map(|name| ServiceName::new(name)).collect();
+    Ok(Scope { services, named, dry_run: args.dry_run })
+}
+
+/// A dry run leaves the log file alone.
+fn journal(config: &Config, global: &Global, args: &RunArgs) -> Journal {
+    let file: Option<PathBuf> = args.log_file.clone().or_else(|| config.recovery.log_file.clone());
+    Journal::new(Options {
+        file: file.filter(|_| !args.dry_run),
+        format: match args.log_format {
+            Some(LogFormat::Json) => Format::Json,
+            Some(LogFormat::Text) | None => Format::Text,
+        },
+        verbosity: match (global.verbose, global.quiet) {
+            (true, _) => Verbosity::Verbose,
+            (_, true) => Verbosity::Quiet,
+            _ => Verbosity::Normal,
+        },
+    })
+}
+
+/// Builds the real world and makes the pass in it.
+fn pass(config: &Config, scope: &Scope<'_>, journal: &Journal) -> anyhow::Result<Summary> {
+    let interrupt = Interrupt::default();
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        let number = usize::try_from(signal).context("signal numbers are positive")?;
+        signal_hook::flag::register_usize(signal, interrupt.flag(), number)
+            .context("cannot watch for signals")?;
+    }
+    let exe = std::env::current_exe().context("cannot tell this program's own path")?;
+    let world = World {
+        clock: &SystemClock::new(interrupt.clone()),
+        engine: &LocalEngine::new(&config.recovery, interrupt.clone(), exe),
+        notifier: &Notifiers::new(&config.notifications),
+        store: &Store::open(&config.recovery),
+        journal,
+        interrupt: &interrupt,
+        host: &host_name(),
+    };
+    Ok(pass::run(world, config, scope))
+}
+
+/// The machine's name, for people.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A dry run's plan; else, at a terminal only, a closing summary.
+fn show(config: &Config, scope: &Scope<'_>, summary: &Summary, quiet: bool) {
+    let mut out = std::io::stdout();
+    let text = if scope.dry_run {
+        say::plan(config, summary)
+    } else if out.is_terminal() && !quiet {
+        say::closing(summary)
+    } else {
+        return;
+    };
+    // Whoever closed standard output does not want to read it.
+    let _ = out.write_all(text.as_bytes());
+}

@@ -1,0 +1,90 @@
+//! What may happen at the same time within one pass: so many commands, and in a container that is being
+//! started or restarted nothing else.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+
+use crate::engine::ContainerRef;
+
+/// A counting semaphore for commands, and one gate a container.
+#[derive(Debug)]
+pub(super) struct Gates {
+    free: Mutex<usize>,
+    freed: Condvar,
+    containers: Mutex<HashMap<ContainerRef, Arc<Gate>>>,
+}
+
+/// The gate of one container.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Commands in the container hold it shared, a start or restart of the container alone.
+    traffic: RwLock<()>,
+    /// Held by the service that decides about starting or restarting it.
+    deciding: Mutex<()>,
+    /// Whether it was started or restarted in this pass.
+    acted: AtomicBool,
+}
+
+impl Gates {
+    pub(super) fn new(commands: usize) -> Self {
+        Self { free: Mutex::new(commands.max(1)), freed: Condvar::new(), containers: Mutex::default() }
+    }
+
+    /// Runs `work` as one of the commands that may be under way at once.
+    pub(super) fn command<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut free = self.free.lock().expect("the count is never held across a panic");
+        while *free == 0 {
+            free = self.freed.wait(free).expect("the count is never held across a panic");
+        }
+        *free -= 1;
+        drop(free);
+        let result = work();
+        *self.free.lock().expect("the count is never held across a panic") += 1;
+        self.freed.notify_one();
+        result
+    }
+
+    /// Runs a command in `container`, or on the machine, not while that container is being restarted.
+    pub(super) fn command_in<T>(&self, container: Option<&ContainerRef>, work: impl FnOnce() -> T) -> T {
+        let Some(container) = container else { return self.command(work) };
+        let gate = self.gate(container);
+        let _shared = gate.traffic.read().expect("gates are never held across a panic");
+        self.command(work)
+    }
+
+    /// The gate of `container`.
+    pub(super) fn gate(&self, container: &ContainerRef) -> Arc<Gate> {
+        let mut gates = self.containers.lock().expect("the map is never held across a panic");
+        Arc::clone(gates.entry(container.clone()).or_default())
+    }
+
+    /// Whether `container` was started or restarted in this pass.
+    pub(super) fn acted_on(&self, container: &ContainerRef) -> bool {
+        self.gate(container).acted()
+    }
+}
+
+impl Gate {
+    /// Decides about the container, one service at a time.
+    pub(super) fn decide<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _deciding = self.deciding.lock().expect("gates are never held across a panic");
+        work()
+    }
+
+    /// Whether the container was started or restarted in this pass.
+    pub(super) fn acted(&self) -> bool {
+        self.acted.load(Ordering::Acquire)
+    }
+
+    /// Marks it as started or restarted in this pass.
+    pub(super) fn set_acted(&self) {
+        self.acted.store(true, Ordering::Release);
+    }
+
+    /// Runs `work` with no command of this pass in the container.
+    pub(super) fn alone<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _alone = self.traffic.write().expect("gates are never held across a panic");
+        work()
+    }
+}

@@ -1,0 +1,308 @@
+//! Looking: all services at first, in one go a target; later one at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::sight::{self, Place, Sight};
+use super::{Pass, marker};
+use crate::check::{Health, Look, Unknown};
+use crate::config::model::{Service, ServiceName, Vantage};
+use crate::decide::Marker;
+use crate::engine::{ContainerDetails, ContainerRef, Request, Target};
+use crate::event::{EventKind, Level};
+use crate::state::{ServiceState, Status};
+use crate::store::Lock;
+
+/// The sights of a pass, one a service.
+pub(super) type Sights = HashMap<ServiceName, Sight>;
+
+/// Looks at every service that is due, then at the dependencies of those that are not well.
+pub(super) fn look_at_all(pass: &Pass<'_>) -> Sights {
+    let services = &pass.scope.services;
+    let mut sights: Sights =
+        services.iter().map(|service| (service.name.clone(), before_looking(pass, service))).collect();
+    let due: Vec<&Service> =
+        services.iter().copied().filter(|service| is_due(pass, service, &sights[&service.name])).collect();
+    look_at(pass, &due, &mut sights);
+    let upstream = unseen_dependencies(pass, &sights);
+    look_at(pass, &upstream, &mut sights);
+    for service in services {
+        tell(pass, service, &sights[&service.name]);
+    }
+    sights
+}
+
+fn before_looking(pass: &Pass<'_>, service: &Service) -> Sight {
+    let state = remembered(pass, service);
+    Sight {
+        at: pass.now(),
+        health: None,
+        duration: Duration::ZERO,
+        marker: marker::on_machine(pass, &service.name),
+        place: sight::place(pass, service),
+        details: None,
+        state,
+    }
+}
+
+/// What is remembered; a damaged file is set aside, and its service left alone in this pass.
+fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
+    let store = pass.world.store;
+    let error = match store.load(&service.name) {
+        Ok(state) => return Some(state),
+        Err(error) => error,
+    };
+    pass.io_trouble(Some(&service.name), &error);
+    if error.is_damaged()
+        && !pass.scope.dry_run
+        && let Ok(Lock::Held(guard)) = store.try_lock(&service.name, pass.now())
+        && guard.load().is_err_and(|error| error.is_damaged())
+    {
+        match guard.quarantine(pass.now()) {
+            Ok(aside) => {
+                let text = format!("{} was set aside as {}", service.name, aside.display());
+                pass.note(Some(&service.name), Level::Error, &format!("the damaged state of {text}"));
+            }
+            Err(error) => pass.io_trouble(Some(&service.name), &error),
+        }
+    }
+    None
+}
+
+/// Stopped services are not looked at; named and unhealthy ones always are; others when their interval,
+/// less a tenth for the jitter of the schedule, has passed.
+fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
+    if matches!(sight.marker, Marker::Present(_)) {
+        return false;
+    }
+    let Some(interval) = service.check.interval else { return true };
+    let well = sight.state.as_ref().is_some_and(|state| state.status == Status::Healthy);
+    if !well || pass.scope.named.contains(&service.name) {
+        return true;
+    }
+    let last = pass.last_pass.look(service.name.as_str(), sight.at);
+    last.is_none_or(|last| sight.at - last >= interval.mul_f64(0.9))
+}
+
+/// The dependencies, near and far, of unhealthy services that were not due.
+fn unseen_dependencies<'a>(pass: &Pass<'a>, sights: &Sights) -> Vec<&'a Service> {
+    let mut wanted: Vec<&ServiceName> = Vec::new();
+    // Backwards through the plan: a service's dependencies stand before it.
+    for service in pass.scope.services.iter().rev() {
+        let unhealthy = matches!(sights[&service.name].health, Some(Health::Unhealthy(_)));
+        if unhealthy || wanted.contains(&&service.name) {
+            wanted.extend(&service.dependencies);
+        }
+    }
+    let unseen = |service: &&Service| {
+        let sight = &sights[&service.name];
+        sight.health.is_none()
+            && !matches!(sight.marker, Marker::Present(_))
+            && wanted.contains(&&service.name)
+    };
+    pass.scope.services.iter().copied().filter(unseen).collect()
+}
+
+/// Looks at these services, one call a target, targets side by side.
+fn look_at(pass: &Pass<'_>, services: &[&Service], sights: &mut Sights) {
+    let mut targets: BTreeMap<Option<ContainerRef>, Vec<&Service>> = BTreeMap::new();
+    for service in services {
+        match target(service, &sights[&service.name].place) {
+            Some(target) => targets.entry(target).or_default().push(service),
+            None => set(sights, service, &Look::unknown(Unknown::Interrupted)),
+        }
+    }
+    let groups: Vec<_> = targets.into_iter().collect();
+    let looks = side_by_side(pass, &groups, |(at, group)| observe(pass, at.as_ref(), group));
+    for ((_, group), looks) in groups.iter().zip(&looks) {
+        for (service, look) in group.iter().zip(looks) {
+            set(sights, service, look);
+        }
+    }
+    let asked: Vec<ContainerRef> = containers_to_ask(services, sights);
+    let details = side_by_side(pass, &asked, |at| pass.gates.command(|| pass.world.engine.inspect(at)));
+    let details: HashMap<_, _> = asked.into_iter().zip(details).collect();
+    for service in services {
+        let sight = sights.get_mut(&service.name).expect("every service of the plan has a sight");
+        let details = sight.place.container().and_then(|at| details.get(at)).cloned();
+        complete(service, sight, details);
+    }
+}
+
+/// Where a service's check runs: `Some(None)` on the machine; `None`: nowhere.
+fn target(service: &Service, place: &Place) -> Option<Option<ContainerRef>> {
+    match (place, service.check.from) {
+        (Place::Machine, _) | (_, Vantage::Machine) => Some(None),
+        (Place::Running(at), Vantage::Container) => Some(Some(at.clone())),
+        (Place::Exited(_) | Place::Nowhere(_), Vantage::Container) => None,
+    }
+}
+
+fn set(sights: &mut Sights, service: &Service, look: &Look) {
+    let sight = sights.get_mut(&service.name).expect("every service of the plan has a sight");
+    take(sight, look);
+}
+
+fn take(sight: &mut Sight, look: &Look) {
+    sight.health = Some(look.health.clone());
+    sight.duration = look.duration;
+    if let Some(content) = &look.marker
+        && sight.marker == Marker::Absent
+    {
+        let container = sight.place.container().map_or("", |at| &at.name);
+        sight.marker = marker::in_container(content, container, sight.at);
+    }
+}
+
+fn observe(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]) -> Vec<Look> {
+    pass.gates.command_in(at, || observe_now(pass, at, services))
+}
+
+fn observe_now(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]) -> Vec<Look> {
+    let requests: Vec<Request<'_>> = services
+        .iter()
+        .map(|service| Request {
+            service: &service.name,
+            check: &service.check,
+            env: &service.env,
+            user: service.user.as_deref(),
+        })
+        .collect();
+    let target = at.map_or(Target::Machine, |at| Target::Container(at.clone()));
+    let looks = pass.world.engine.observe(&target, &requests);
+    debug_assert_eq!(looks.len(), services.len());
+    looks
+}
+
+/// Containers about which a decision will want to know more: those that do not run, and those of
+/// unhealthy services.
+fn containers_to_ask(services: &[&Service], sights: &Sights) -> Vec<ContainerRef> {
+    let mut asked: Vec<ContainerRef> = services
+        .iter()
+        .map(|service| &sights[&service.name])
+        .filter(|sight| match sight.place {
+            Place::Exited(_) => !matches!(sight.health, Some(Health::Healthy)),
+            _ => matches!(sight.health, Some(Health::Unhealthy(_))),
+        })
+        .filter_map(|sight| sight.place.container().cloned())
+        .collect();
+    asked.sort();
+    asked.dedup();
+    asked
+}
+
+/// Brings together what the check and what the engine said.
+fn complete(service: &Service, sight: &mut Sight, details: Option<Result<ContainerDetails, Unknown>>) {
+    let on_machine = service.check.from == Vantage::Machine;
+    if on_machine && matches!(sight.health, Some(Health::Healthy)) {
+        return;
+    }
+    let health = match (&sight.place, details) {
+        (Place::Nowhere(why), _) => Some(Health::Unknown(why.clone())),
+        (_, Some(Err(why))) => Some(Health::Unknown(why)),
+        (place, Some(Ok(details))) => {
+            let health = agree(place, &details, sight.health.take());
+            sight.details = Some(details);
+            health
+        }
+        (_, None) => return,
+    };
+    sight.health = health;
+}
+
+/// The engine was asked after the check: where it contradicts the listing, nothing is known.
+fn agree(place: &Place, details: &ContainerDetails, checked: Option<Health>) -> Option<Health> {
+    match (place, details.state.as_str()) {
+        (Place::Exited(at), "exited") => Some(sight::not_running(at, details)),
+        (Place::Running(_), "running") => checked,
+        (Place::Exited(at) | Place::Running(at), state) => Some(Health::Unknown(Unknown::ContainerState {
+            container: at.name.clone(),
+            state: format!("{state} (it changed while it was looked at)"),
+        })),
+        (Place::Machine | Place::Nowhere(_), _) => checked,
+    }
+}
+
+/// Looks at one service afresh, its container and marker too, as one of the pass's commands.
+pub(super) fn look_again(pass: &Pass<'_>, service: &Service, before: &Sight) -> Sight {
+    let at = before.place.container().cloned();
+    pass.gates.command_in(at.as_ref(), || look_now(pass, service, before))
+}
+
+/// The same for a caller that holds a place among the commands already.
+pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Sight {
+    let mut sight = Sight {
+        at: pass.now(),
+        health: None,
+        marker: marker::on_machine(pass, &service.name),
+        details: None,
+        ..before.clone()
+    };
+    if let Some(at) = before.place.container() {
+        match pass.world.engine.inspect(at) {
+            Ok(details) => {
+                sight.place = sight::place_in(at, &details.state);
+                sight.details = Some(details);
+            }
+            Err(why) => sight.place = Place::Nowhere(why),
+        }
+    }
+    let look = match target(service, &sight.place) {
+        Some(at) => observe_now(pass, at.as_ref(), &[service]).pop(),
+        None => None,
+    };
+    if let Some(look) = look {
+        take(&mut sight, &look);
+    }
+    let details = sight.details.clone().map(Ok);
+    complete(service, &mut sight, details);
+    sight
+}
+
+/// Waits `delay`, then looks every second until the service is healthy or `limit` has passed; at least once.
+pub(super) fn look_until_healthy(
+    pass: &Pass<'_>,
+    service: &Service,
+    before: &Sight,
+    delay: Duration,
+    limit: Duration,
+) -> Sight {
+    let began = pass.world.clock.monotonic();
+    pass.world.clock.sleep(delay);
+    loop {
+        let sight = look_again(pass, service, before);
+        let spent = pass.world.clock.monotonic().saturating_sub(began);
+        if sight.health == Some(Health::Healthy) || spent >= limit || pass.interrupted() {
+            return sight;
+        }
+        pass.world.clock.sleep(Duration::from_secs(1));
+    }
+}
+
+/// Runs `work` on every item, side by side where the pass may; results in order.
+pub(super) fn side_by_side<I: Sync, T: Send>(
+    pass: &Pass<'_>,
+    items: &[I],
+    work: impl Fn(&I) -> T + Sync,
+) -> Vec<T> {
+    if pass.in_turn() || items.len() < 2 {
+        return items.iter().map(work).collect();
+    }
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || work(item))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a look does not panic")).collect()
+    })
+}
+
+/// Writes the line of a look that needs no decision.
+fn tell(pass: &Pass<'_>, service: &Service, sight: &Sight) {
+    let kind = match (&sight.marker, &sight.health) {
+        (Marker::Present(details), _) => EventKind::ManuallyStopped { details: details.clone() },
+        (_, Some(Health::Healthy)) => EventKind::CheckPassed { duration: sight.duration },
+        (_, Some(Health::Unknown(Unknown::Interrupted))) => return,
+        (_, Some(Health::Unknown(why))) => EventKind::CannotCheck { reason: pass.masked(why) },
+        (_, Some(Health::Unhealthy(_)) | None) => return,
+    };
+    pass.emit(&service.name, kind);
+}

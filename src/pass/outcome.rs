@@ -1,0 +1,154 @@
+//! How the handling of one service ended, and what that means for its dependants and for the exit code.
+
+use std::time::Duration;
+
+use time::format_description::well_known::Rfc3339;
+
+use super::sight::Sight;
+use crate::check::Unknown;
+use crate::clock::Timestamp;
+use crate::config::model::ServiceName;
+use crate::decide::{Decision, NoWay, Upstream};
+use crate::exit_code::ExitCode;
+use crate::store::Holder;
+
+/// The end of one service's part of a pass.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Not looked at: its interval has not passed.
+    NotDue,
+    /// The first look was healthy.
+    Healthy,
+    /// A later look was healthy; nothing was restarted.
+    Healed,
+    /// A restart helped.
+    Recovered,
+    /// A restart did not help.
+    Failed(Attempted),
+    /// A restart was made, or a look, and then nobody could see whether it is well.
+    Unknown(Unknown),
+    /// Left alone, as decided.
+    Left(Decision),
+    /// Left to another pass that holds its lock.
+    OtherPass(Holder),
+    /// A dry run: this would be done.
+    Would(Decision),
+    /// A signal ended the pass first.
+    Interrupted,
+    /// What was to be recorded before acting could not be; nothing was done.
+    NotRecorded,
+}
+
+/// A restart that did not help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempted {
+    /// What the last look said, masked.
+    pub reason: String,
+    /// How the restart itself ended (`exit 127`).
+    pub result: String,
+}
+
+impl Outcome {
+    /// What it means for the services that depend on `service`.
+    pub(super) fn upstream(&self, service: &ServiceName) -> Upstream {
+        let this = service.clone();
+        match self {
+            Self::NotDue | Self::Healthy => Upstream::Fine,
+            Self::Healed | Self::Recovered => Upstream::Recovered(this),
+            Self::Unknown(why) | Self::Left(Decision::CannotTell(why)) => {
+                if why.blocks_dependants() {
+                    Upstream::Down(this)
+                } else {
+                    Upstream::Fine
+                }
+            }
+            Self::Left(decision) => match decision {
+                Decision::Healthy => Upstream::Fine,
+                Decision::Stopped(_) => Upstream::Stopped(this),
+                Decision::Held { by } => Upstream::Stopped(by.clone()),
+                Decision::Blocked { by } => Upstream::Down(by.clone()),
+                _ => Upstream::Down(this),
+            },
+            Self::Would(Decision::Restart { .. } | Decision::LookAgain) => Upstream::Recovered(this),
+            Self::Would(decision) => Self::Left(decision.clone()).upstream(service),
+            Self::Failed(_) | Self::OtherPass(_) | Self::Interrupted | Self::NotRecorded => {
+                Upstream::Down(this)
+            }
+        }
+    }
+
+    /// Its part of the exit code. A lock that was held for longer than `pass_limit` is left to try again.
+    #[must_use]
+    pub fn exit_code(&self, now: Timestamp, pass_limit: Duration) -> ExitCode {
+        match self {
+            Self::NotDue | Self::Healthy | Self::Healed | Self::Recovered => ExitCode::Ok,
+            Self::Failed(_) => ExitCode::Down,
+            Self::Unknown(Unknown::Interrupted) | Self::Interrupted => ExitCode::Ok,
+            Self::Unknown(_) => ExitCode::CannotLook,
+            Self::OtherPass(Holder { since: Some(since), .. }) if now - *since > pass_limit => {
+                ExitCode::TryAgain
+            }
+            Self::OtherPass(_) => ExitCode::Ok,
+            Self::NotRecorded => ExitCode::Io,
+            Self::Left(decision) | Self::Would(decision) => match decision {
+                Decision::CannotTell(why) => Self::Unknown(why.clone()).exit_code(now, pass_limit),
+                Decision::Unsafe(_) => ExitCode::Io,
+                Decision::NoWay(_) | Decision::GiveUp { .. } | Decision::OutOfTime => ExitCode::Down,
+                // A dry run ends as the pass would begin: the service is down now.
+                Decision::Restart { .. } | Decision::LookAgain => ExitCode::Down,
+                Decision::Healthy
+                | Decision::Stopped(_)
+                | Decision::Held { .. }
+                | Decision::Booting
+                | Decision::Starting
+                | Decision::Blocked { .. } => ExitCode::Ok,
+            },
+        }
+    }
+}
+
+/// In words, why a service is left alone; `None` where it is not.
+pub(super) fn why_left(decision: &Decision) -> Option<String> {
+    Some(match decision {
+        Decision::Healthy | Decision::CannotTell(_) | Decision::Restart { .. } | Decision::LookAgain => {
+            return None;
+        }
+        Decision::Stopped(details) => format!("manually stopped: {details}"),
+        Decision::Held { by } => format!("held, {by} is manually stopped"),
+        Decision::Unsafe(why) => format!("not safe: {why}"),
+        Decision::Booting => "the machine just booted".to_owned(),
+        Decision::Starting => "its container is still starting".to_owned(),
+        Decision::Blocked { by } => format!("blocked by {by}"),
+        Decision::GiveUp { .. } => "given up".to_owned(),
+        Decision::OutOfTime => "the pass is over its time limit; the next one tries".to_owned(),
+        Decision::NoWay(why) => no_way(*why).to_owned(),
+    })
+}
+
+/// In words, why there is nothing to restart a service with.
+pub(super) fn no_way(why: NoWay) -> &'static str {
+    match why {
+        NoWay::NotConfigured => "nothing to restart it with",
+        NoWay::NeverAllowed => "max_failures is 0",
+        NoWay::StartForbidden => "its container is not running and container_start is \"no\"",
+        NoWay::Finished => "its container ended by itself with exit 0",
+        NoWay::EngineRestartsIt => "its container is left to the engine's own restart policy",
+    }
+}
+
+/// In words, why a decision is not to restart, for a service that was about to be.
+pub(super) fn why_not(decision: &Decision, sight: &Sight) -> String {
+    match decision {
+        Decision::CannotTell(why) => why.to_string(),
+        other => why_left(other).unwrap_or_else(|| sight.reason()),
+    }
+}
+
+/// Who else is at it, in words.
+pub(super) fn busy(holder: &Holder) -> String {
+    let pid = holder.pid.map_or_else(|| "of unknown id".to_owned(), |pid| pid.to_string());
+    match holder.since.and_then(|since| since.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()) {
+        Some(since) => format!("another pass is at it, process {pid} since {since}"),
+        None => format!("another pass is at it, process {pid}"),
+    }
+}

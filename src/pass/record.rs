@@ -1,0 +1,37 @@
+//! What a pass adds to what is remembered of a service.
+
+use super::Outcome;
+use super::sight::Sight;
+use crate::check::Unknown;
+use crate::decide::Decision;
+use crate::state::ServiceState;
+
+/// Records what became of a service about which nothing was recorded while it was acted on.
+pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome) {
+    match outcome {
+        Outcome::Healthy | Outcome::Healed => state.saw_healthy(sight.at),
+        Outcome::Unknown(why) | Outcome::Left(Decision::CannotTell(why)) => {
+            if !why.is_engine() && *why != Unknown::Interrupted {
+                state.saw_unknown(sight.at);
+            }
+        }
+        Outcome::Left(Decision::Starting) => {
+            state.start_granted = sight.details.as_ref().and_then(|details| details.started_at);
+        }
+        Outcome::Left(
+            Decision::Held { .. }
+            | Decision::Blocked { .. }
+            | Decision::NoWay(_)
+            | Decision::GiveUp { .. }
+            | Decision::OutOfTime,
+        ) => state.saw_unhealthy(sight.at),
+        Outcome::Left(_)
+        | Outcome::NotDue
+        | Outcome::Recovered
+        | Outcome::Failed(_)
+        | Outcome::OtherPass { .. }
+        | Outcome::Would(_)
+        | Outcome::Interrupted
+        | Outcome::NotRecorded => {}
+    }
+}

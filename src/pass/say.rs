@@ -1,0 +1,85 @@
+//! What became of each service, in words: a dry run's plan, and the closing summary at a terminal.
+
+use super::outcome::{self, Outcome};
+use super::{Report, Summary};
+use crate::alert::mask::mask;
+use crate::config::model::{Config, Service};
+use crate::decide::{Action, Decision};
+
+/// One line a service: what would be done, and why.
+#[must_use]
+pub fn plan(config: &Config, summary: &Summary) -> String {
+    lines(summary, |report| {
+        let service = config.service(&report.service);
+        format!(
+            "{}: {}",
+            report.service,
+            service.map_or_else(String::new, |service| would(config, service, report))
+        )
+    })
+}
+
+/// One line a service: what was done.
+#[must_use]
+pub fn closing(summary: &Summary) -> String {
+    lines(summary, |report| format!("{}: {}", report.service, was(report)))
+}
+
+fn lines(summary: &Summary, line: impl Fn(&Report) -> String) -> String {
+    summary.reports.iter().map(|report| line(report) + "\n").collect()
+}
+
+fn would(config: &Config, service: &Service, report: &Report) -> String {
+    let Outcome::Would(decision) = &report.outcome else { return was(report) };
+    let down = format!("down ({})", report.reason);
+    match decision {
+        Decision::Restart { attempt, action } => {
+            let what = what(config, service, *action);
+            format!(
+                "{down}: would look again, then restart it (attempt {attempt} of {}): {what}",
+                service.max_failures
+            )
+        }
+        Decision::LookAgain => format!("{down}: would look again after what it depends on is back"),
+        other => match outcome::why_left(other) {
+            Some(why) => format!("{down}: would be left alone, {why}"),
+            None => was(report),
+        },
+    }
+}
+
+fn what(config: &Config, service: &Service, action: Action) -> String {
+    let container = service.container.as_deref().unwrap_or_default();
+    let engine = &config.recovery.engine;
+    match action {
+        Action::Command => mask(service.restart_cmd.as_deref().unwrap_or_default()),
+        Action::StartContainer => format!("{engine} start {container}"),
+        Action::RestartContainer => format!("{engine} restart {container}"),
+    }
+}
+
+fn was(report: &Report) -> String {
+    match &report.outcome {
+        Outcome::NotDue => "not due".to_owned(),
+        Outcome::Healthy => "healthy".to_owned(),
+        Outcome::Healed => "healthy again without restart".to_owned(),
+        Outcome::Recovered => "was down, recovered".to_owned(),
+        Outcome::Failed(attempted) => {
+            format!("down, restarting did not help ({}): {}", attempted.result, attempted.reason)
+        }
+        Outcome::Unknown(why) => format!("cannot be checked: {}", mask(&why.to_string())),
+        Outcome::OtherPass(holder) => format!("down ({}), {}", report.reason, outcome::busy(holder)),
+        Outcome::Interrupted => "interrupted".to_owned(),
+        Outcome::NotRecorded => format!("down ({}), not restarted: it could not be recorded", report.reason),
+        Outcome::Left(Decision::CannotTell(why)) | Outcome::Would(Decision::CannotTell(why)) => {
+            format!("cannot be checked: {}", mask(&why.to_string()))
+        }
+        Outcome::Left(Decision::Stopped(details)) | Outcome::Would(Decision::Stopped(details)) => {
+            format!("left alone, manually stopped ({details})")
+        }
+        Outcome::Left(decision) | Outcome::Would(decision) => match outcome::why_left(decision) {
+            Some(why) => format!("down ({}), left alone: {why}", report.reason),
+            None => "healthy".to_owned(),
+        },
+    }
+}

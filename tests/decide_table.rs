@@ -1,0 +1,208 @@
+//! The policy as a table: the full product of what a decision depends on, at boundary values, with values
+//! that make no difference folded (`a/b`, or `*` for all). A reviewer reads it as the policy; a change of it is a change here.
+
+mod sample;
+
+use std::fmt::Write as _;
+
+use recovery::check::{Failure, Health, Unknown};
+use recovery::config::model::{ContainerStart, RestartMethod, Service, ServiceName};
+use recovery::decide::{Decision, Facts, Marker, Situation, Upstream, decide};
+use recovery::engine::ContainerEnd;
+
+/// One dimension of the product: its heading and its values.
+struct Factor {
+    name: &'static str,
+    values: Vec<(&'static str, Change)>,
+}
+
+type Change = fn(&mut Service, &mut Facts<'static>);
+
+static HEALTHY: Health = Health::Healthy;
+static UNHEALTHY: Health = Health::Unhealthy(Failure::HttpError);
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+fn not_running(end: ContainerEnd, engine_restarts_it: bool) -> Situation {
+    Situation::NotRunning { end, engine_restarts_it }
+}
+
+/// In the order in which the rules ask.
+fn factors() -> Vec<Factor> {
+    use ContainerEnd::{Died, Finished, StoppedBySomeone};
+    let unknown: Change = |_, f| {
+        f.health = Box::leak(Box::new(Health::Unknown(Unknown::EngineUnreachable("gone".into()))));
+    };
+    vec![
+        Factor {
+            name: "marker",
+            values: vec![
+                ("present", |_, f| f.marker = Marker::Present("by anna".into())),
+                ("unreadable", |_, f| f.marker = Marker::Unreadable("denied".into())),
+                ("absent", |_, _| {}),
+            ],
+        },
+        Factor {
+            name: "look",
+            values: vec![
+                ("healthy", |_, f| f.health = &HEALTHY),
+                ("unknown", unknown),
+                ("unhealthy", |_, f| f.health = &UNHEALTHY),
+            ],
+        },
+        Factor {
+            name: "state",
+            values: vec![("damaged", |_, f| f.remembered = false), ("readable", |_, _| {})],
+        },
+        Factor {
+            name: "container",
+            values: vec![
+                ("stopped by someone", |_, f| f.container = not_running(StoppedBySomeone, false)),
+                ("engine restarts it", |_, f| f.container = not_running(Died, true)),
+                ("finished", |_, f| f.container = not_running(Finished, false)),
+                ("died", |_, f| f.container = not_running(Died, false)),
+                ("just started", |_, f| f.container = Situation::JustStarted),
+                ("running", |_, _| {}),
+            ],
+        },
+        Factor {
+            name: "container_start",
+            values: vec![
+                ("no", |s, _| s.container_start = ContainerStart::No),
+                ("on-failure", |_, _| {}),
+                ("always", |s, _| s.container_start = ContainerStart::Always),
+            ],
+        },
+        Factor { name: "booting", values: vec![("yes", |_, f| f.booting = true), ("no", |_, _| {})] },
+        Factor { name: "starting", values: vec![("yes", |_, f| f.starting = true), ("no", |_, _| {})] },
+        Factor {
+            name: "upstream",
+            values: vec![
+                ("stopped", |_, f| f.upstream = Upstream::Stopped(name("db"))),
+                ("down", |_, f| f.upstream = Upstream::Down(name("db"))),
+                ("recovered", |_, f| f.upstream = Upstream::Recovered(name("db"))),
+                ("fine", |_, _| {}),
+            ],
+        },
+        Factor {
+            name: "restart",
+            values: vec![
+                ("none", |s, _| s.restart = RestartMethod::Never),
+                ("container", |s, _| s.restart = RestartMethod::Container),
+                ("command", |_, _| {}),
+            ],
+        },
+        Factor {
+            name: "attempts",
+            values: vec![
+                ("0 of 0", |s, _| s.max_failures = 0),
+                ("2 of 3", |_, f| f.attempts = 2),
+                ("3 of 3", |_, f| f.attempts = 3),
+            ],
+        },
+        Factor { name: "time left", values: vec![("no", |_, f| f.time_left = false), ("yes", |_, _| {})] },
+    ]
+}
+
+fn facts() -> Facts<'static> {
+    Facts {
+        health: &UNHEALTHY,
+        marker: Marker::Absent,
+        remembered: true,
+        booting: false,
+        starting: false,
+        upstream: Upstream::Fine,
+        container: Situation::Running,
+        attempts: 0,
+        free_at: None,
+        time_left: true,
+    }
+}
+
+fn word(decision: &Decision) -> String {
+    match decision {
+        Decision::Stopped(why) => format!("Stopped ({why})"),
+        Decision::Held { by } => format!("Held by {by}"),
+        Decision::CannotTell(_) => "CannotTell".into(),
+        Decision::Unsafe(why) => format!("Unsafe ({why})"),
+        Decision::Blocked { by } => format!("Blocked by {by}"),
+        Decision::NoWay(why) => format!("NoWay: {why:?}"),
+        Decision::GiveUp { attempts, .. } => format!("GiveUp ({attempts})"),
+        Decision::Restart { attempt, action } => format!("Restart {attempt}: {action:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What follows below one choice of the first factors: one decision whatever the rest, or a branch.
+#[derive(PartialEq)]
+enum Tree {
+    Always(String),
+    Branch(Vec<(&'static str, Tree)>),
+}
+
+fn tree(factors: &[Factor], chosen: &mut Vec<Change>) -> Tree {
+    let Some((factor, rest)) = factors.split_first() else {
+        let (mut service, mut facts) = (sample::service("web"), facts());
+        for change in chosen.iter() {
+            change(&mut service, &mut facts);
+        }
+        return Tree::Always(word(&decide(&service, &facts)));
+    };
+    let mut branches = Vec::new();
+    for (value, change) in &factor.values {
+        chosen.push(*change);
+        branches.push((*value, tree(rest, chosen)));
+        chosen.pop();
+    }
+    let same = branches.windows(2).all(|pair| pair[0].1 == pair[1].1);
+    match branches.first() {
+        Some((_, Tree::Always(word))) if same => Tree::Always(word.clone()),
+        _ => Tree::Branch(branches),
+    }
+}
+
+/// Rows in which a factor that does not matter is `*`.
+fn rows(tree: &Tree, depth: usize, width: usize, prefix: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+    match tree {
+        Tree::Always(word) => {
+            let mut row = prefix.clone();
+            row.resize(width, "*".into());
+            row.push(word.clone());
+            out.push(row);
+        }
+        Tree::Branch(branches) => {
+            let groups: Vec<&[(&'static str, Tree)]> = branches.chunk_by(|a, b| a.1 == b.1).collect();
+            for group in &groups {
+                let values: Vec<&str> = group.iter().map(|(value, _)| *value).collect();
+                prefix.push(if groups.len() == 1 { "*".into() } else { values.join("/") });
+                rows(&group[0].1, depth + 1, width, prefix, out);
+                prefix.pop();
+            }
+        }
+    }
+}
+
+fn table() -> String {
+    let factors = factors();
+    let mut out = Vec::new();
+    rows(&tree(&factors, &mut Vec::new()), 0, factors.len(), &mut Vec::new(), &mut out);
+    let mut head: Vec<String> = factors.iter().map(|factor| factor.name.to_owned()).collect();
+    head.push("decision".into());
+    out.insert(0, head);
+    let widths: Vec<usize> =
+        (0..out[0].len()).map(|column| out.iter().map(|row| row[column].len()).max().unwrap()).collect();
+    let mut text = String::new();
+    for row in &out {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        writeln!(text, "{}", cells.join(" | ").trim_end()).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_policy_is_this_table() {
+    insta::assert_snapshot!("policy", table());
+}

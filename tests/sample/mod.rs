@@ -1,0 +1,38 @@
+//! Values for tests of the pure core.
+
+use std::time::Duration;
+
+use recovery::config::model::{
+    ContainerStart, HealthCheck, Notify, Probe, RestartMethod, Service, ServiceName, Topic, Vantage,
+};
+
+/// A service in the container `services` with a restart command and the documented defaults.
+pub fn service(name: &str) -> Service {
+    Service {
+        name: ServiceName::new(name).unwrap(),
+        enabled: true,
+        kind: "daemon".into(),
+        display_name: name.into(),
+        container: Some("services".into()),
+        check: HealthCheck {
+            probe: Probe::Tcp { host: "localhost".into(), port: 80 },
+            timeout: Duration::from_secs(5),
+            from: Vantage::Container,
+            interval: None,
+        },
+        restart_cmd: Some(format!("{name} start")),
+        restart: RestartMethod::Command,
+        restart_timeout: Duration::from_secs(60),
+        container_start: ContainerStart::OnFailure,
+        startup_delay: Duration::from_secs(5),
+        startup_timeout: Duration::from_secs(30),
+        start_period: Duration::from_secs(30),
+        max_failures: 3,
+        failure_window: Duration::from_secs(3600),
+        notify: Notify::Topic(Topic { label: Some("alerts".into()), secret: "secret-topic".into() }),
+        log_path: None,
+        env: Vec::new(),
+        user: None,
+        dependencies: Vec::new(),
+    }
+}
