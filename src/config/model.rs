@@ -304,7 +304,7 @@ pub struct Settings {
 }
 
 /// The `notifications` section.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notifications {
     /// Root URL of the ntfy server, without a trailing slash; `None`: no ntfy.
     pub server: Option<String>,

@@ -54,7 +54,8 @@ impl Notifiers {
 
 impl Notifier for Notifiers {
     fn send(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError> {
-        let gone = |what: &str| NotifyError::Later(format!("no {what} is configured any more"));
+        // Kept for later it would stand before all others for ever.
+        let gone = |what: &str| NotifyError::Rejected(format!("no {what} is configured any more"));
         match alert.to {
             Destination::Ntfy { .. } => {
                 self.ntfy.as_ref().ok_or_else(|| gone("ntfy server"))?.send(alert, left)

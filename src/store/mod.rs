@@ -5,6 +5,7 @@
 
 pub mod atomic;
 mod error;
+pub mod last_good;
 pub mod last_pass;
 pub mod lock;
 pub mod markers;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use time::macros::format_description;
 
 pub use self::error::StoreError;
+pub use self::last_good::LastGood;
 pub use self::last_pass::LastPass;
 pub use self::lock::{FileLock, Holder, Lock};
 pub use self::markers::{Marker, MarkerFile, MarkerInfo, Markers, Place, parse_marker};
