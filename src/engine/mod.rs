@@ -4,6 +4,8 @@
 //! carries that belongs in the modules below. Deadlines are kept by the implementations: no call here
 //! waits without end.
 
+pub mod batch;
+
 use std::time::Duration;
 
 use crate::check::{Look, Unknown};
