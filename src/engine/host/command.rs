@@ -19,9 +19,11 @@ use crate::process::{self, End, Interrupt, Leftovers, Limits, StartError};
 /// In the environment of every check, with a value of its own, and of no restart: what it starts is
 /// known by it.
 pub const MARK: &str = "RECOVERY_CHECK";
-/// What the shells of checks call themselves.
-pub const CHECK_NAME: &str = "recovery-check";
-const RESTART_NAME: &str = "recovery-restart";
+/// What the shells of checks call themselves: seen where the environment cannot be read, and in capitals,
+/// so that a `pgrep -f recovery` does not find it.
+pub const CHECK_NAME: &str = MARK;
+/// What the shells of restarts call themselves.
+const RESTART_NAME: &str = "sh";
 
 /// Expanded before `unset` runs: the text itself finds neither variable.
 const EVAL: &str = "eval \"unset RECOVERY_COMMAND RECOVERY_LOG\n$RECOVERY_COMMAND\"";
