@@ -1,15 +1,19 @@
 //! What the real engine says of real containers. Without an engine these are skipped, and say so; with
 //! `RECOVERY_REQUIRE_DOCKER=1` they fail instead.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use recovery::check::Unknown;
+use recovery::check::{Failure, Health, Unknown};
+use recovery::config::model::{HealthCheck, Probe, ServiceName, Vantage};
 use recovery::engine::docker::DockerCli;
-use recovery::engine::{ContainerDetails, ContainerEnd, ContainerRef};
+use recovery::engine::host::Host;
+use recovery::engine::{ContainerDetails, ContainerEnd, ContainerRef, Request};
 use recovery::process::Interrupt;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -82,9 +86,9 @@ fn add(root: &Path, file: &Path, place: &str) {
 }
 
 /// A container that is removed at the end of its test.
-struct Box(ContainerRef);
+struct Sandbox(ContainerRef);
 
-impl Box {
+impl Sandbox {
     fn create(verb: &[&str], options: &[&str], command: &[&str]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +130,7 @@ impl Box {
     }
 }
 
-impl Drop for Box {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         docker(&["rm", "-f", &self.0.id]);
     }
@@ -142,10 +146,10 @@ fn the_listing_tells_every_state() {
         return;
     }
     let boxes = [
-        ("running", Box::run(&[], &["sleep", "300"])),
-        ("paused", Box::run(&[], &["sleep", "300"])),
-        ("exited", Box::sh("exit 3")),
-        ("created", Box::create(&["create"], &[], &["true"])),
+        ("running", Sandbox::run(&[], &["sleep", "300"])),
+        ("paused", Sandbox::run(&[], &["sleep", "300"])),
+        ("exited", Sandbox::sh("exit 3")),
+        ("created", Sandbox::create(&["create"], &[], &["true"])),
     ];
     docker_ok(&["pause", &boxes[1].1.0.id]);
     boxes[2].1.await_state("exited");
@@ -163,12 +167,13 @@ fn how_a_container_ended_is_told_from_the_events() {
     if !engine() {
         return;
     }
-    let stubborn = Box::run(&["--stop-timeout", "1"], &["sleep", "300"]);
-    let willing = Box::sh("trap 'exit 0' TERM; while :; do sleep 0.1; done");
-    let killed = Box::run(&[], &["sleep", "300"]);
-    let reloaded = Box::sh("trap : HUP; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.1; done; exit 4");
-    let from_outside = Box::run(&[], &["sleep", "300"]);
-    let from_inside = Box::run(&["--init"], &["sh", "-c", "sleep 0.2; kill -9 $$"]);
+    let stubborn = Sandbox::run(&["--stop-timeout", "1"], &["sleep", "300"]);
+    let willing = Sandbox::sh("trap 'exit 0' TERM; while :; do sleep 0.1; done");
+    let killed = Sandbox::run(&[], &["sleep", "300"]);
+    let reloaded =
+        Sandbox::sh("trap : HUP; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.1; done; exit 4");
+    let from_outside = Sandbox::run(&[], &["sleep", "300"]);
+    let from_inside = Sandbox::run(&["--init"], &["sh", "-c", "sleep 0.2; kill -9 $$"]);
     docker_ok(&["stop", &stubborn.0.id, &willing.0.id]);
     docker_ok(&["kill", &killed.0.id]);
     docker_ok(&["kill", "-s", "HUP", &reloaded.0.id]);
@@ -182,9 +187,9 @@ fn how_a_container_ended_is_told_from_the_events() {
     assert_eq!(killed.ended(), (137, ContainerEnd::StoppedBySomeone));
     assert_eq!(reloaded.ended(), (4, ContainerEnd::Died));
     assert_eq!(from_inside.ended(), (137, ContainerEnd::Died));
-    assert_eq!(Box::sh("exit 3").ended(), (3, ContainerEnd::Died));
-    assert_eq!(Box::sh("exit 143").ended(), (143, ContainerEnd::Died));
-    assert_eq!(Box::sh("exit 0").ended(), (0, ContainerEnd::Finished));
+    assert_eq!(Sandbox::sh("exit 3").ended(), (3, ContainerEnd::Died));
+    assert_eq!(Sandbox::sh("exit 143").ended(), (143, ContainerEnd::Died));
+    assert_eq!(Sandbox::sh("exit 0").ended(), (0, ContainerEnd::Finished));
 }
 
 #[test]
@@ -192,7 +197,7 @@ fn an_earlier_stop_says_nothing_of_a_later_crash() {
     if !engine() {
         return;
     }
-    let made = Box::run(&["--stop-timeout", "1"], &["sh", "-c", "sleep 1; exit 6"]);
+    let made = Sandbox::run(&["--stop-timeout", "1"], &["sh", "-c", "sleep 1; exit 6"]);
     docker_ok(&["stop", &made.0.id]);
     docker_ok(&["start", &made.0.id]);
     assert_eq!(made.ended(), (6, ContainerEnd::Died));
@@ -203,9 +208,9 @@ fn the_engines_own_restart_policy_is_seen() {
     if !engine() {
         return;
     }
-    let always = Box::run(&["--restart", "always"], &["sleep", "300"]);
-    let spent = Box::run(&["--restart", "on-failure:1"], &["sh", "-c", "exit 5"]);
-    let plain = Box::run(&["--stop-timeout", "7"], &["sleep", "300"]);
+    let always = Sandbox::run(&["--restart", "always"], &["sleep", "300"]);
+    let spent = Sandbox::run(&["--restart", "on-failure:1"], &["sh", "-c", "exit 5"]);
+    let plain = Sandbox::run(&["--stop-timeout", "7"], &["sleep", "300"]);
     assert!(always.inspect().engine_restarts_it);
     let details = plain.inspect();
     assert!(!details.engine_restarts_it && details.started_at.is_some());
@@ -222,7 +227,7 @@ fn containers_are_started_and_restarted() {
     if !engine() {
         return;
     }
-    let made = Box::create(&["create"], &["--stop-timeout", "1"], &["sleep", "300"]);
+    let made = Sandbox::create(&["create"], &["--stop-timeout", "1"], &["sleep", "300"]);
     cli().start(&made.0, LONG).unwrap();
     let first = made.inspect();
     assert_eq!(first.state, "running");
@@ -241,7 +246,7 @@ fn a_signal_leaves_a_restart_under_way_to_the_engine() {
     if !engine() {
         return;
     }
-    let made = Box::run(&[], &["sleep", "300"]);
+    let made = Sandbox::run(&[], &["sleep", "300"]);
     let before = made.inspect().started_at;
     let interrupt = Interrupt::default();
     interrupt.flag().store(15, Ordering::Relaxed);
@@ -260,7 +265,7 @@ fn a_container_that_is_gone_is_named() {
     if !engine() {
         return;
     }
-    let made = Box::sh("exit 0");
+    let made = Sandbox::sh("exit 0");
     made.await_state("exited");
     let at = made.0.clone();
     drop(made);
@@ -268,4 +273,33 @@ fn a_container_that_is_gone_is_named() {
     assert_eq!(cli().inspect(&at), Err(gone.clone()));
     assert_eq!(cli().start(&at, LONG), Err(gone.clone()));
     assert_eq!(cli().restart(&at, Duration::ZERO, LONG), Err(gone));
+}
+
+#[test]
+fn a_process_inside_a_container_is_none_of_the_machine() {
+    if !engine() {
+        return;
+    }
+    let seconds = format!("7700.{}", std::process::id());
+    let made = Sandbox::run(&[], &["sleep", &seconds]);
+    assert_eq!(made.state(), "running");
+    let pid = docker_ok(&["inspect", "-f", "{{.State.Pid}}", &made.0.id]);
+    // An engine on another machine or in a virtual one has no such process here.
+    let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    if !line.contains(&seconds) {
+        eprintln!("skipped: the engine's processes are not seen here");
+        return;
+    }
+    let pattern = regex::Regex::new(&format!("sleep {seconds}")).unwrap();
+    let check = HealthCheck {
+        probe: Probe::Process { pattern },
+        timeout: Duration::from_secs(5),
+        from: Vantage::Machine,
+        interval: None,
+    };
+    let service = ServiceName::new("svc").unwrap();
+    let request = Request { service: &service, check: &check, env: &[], user: None };
+    let host = Host::new(1, Interrupt::default(), PathBuf::from("/opt/recovery"));
+    let health = host.observe(&[request]).remove(0).health;
+    assert!(matches!(health, Health::Unhealthy(Failure::NoProcess { .. })), "{health:?}");
 }

@@ -1,5 +1,7 @@
 //! Checks and restarts on the machine itself, with real processes and loopback servers.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;

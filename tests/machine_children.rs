@@ -1,5 +1,7 @@
 //! Bounded children, with real processes: nothing that a child does or leaves behind can hold us up.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! An engine that is not there, refuses, hangs or talks nonsense: an error each time, and never a wait
 //! without end. Needs no engine.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
