@@ -55,6 +55,10 @@ impl Interrupt {
     }
 }
 
+/// In the environment of everything that is started in order to look, and of nothing that is started to
+/// live on: by it the checking is told from what is checked.
+pub const CHECK_MARK: &str = "RECOVERY_CHECK";
+
 /// How often a running child is looked at.
 const POLL: Duration = Duration::from_millis(10);
 /// How long to wait, after a child's exit, for pipes that a grandchild may still hold.

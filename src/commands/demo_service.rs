@@ -3,7 +3,7 @@
 //! It is meant to be broken: `/crash` ends it hard, `/hang` never answers. It has nothing to do with how
 //! services are looked at.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -154,9 +154,15 @@ fn hang(stream: &mut TcpStream) {
     let end = Instant::now() + HANG;
     let mut buffer = [0; 1024];
     while Instant::now() < end {
-        // A read that times out is a client that still waits.
-        if stream.set_read_timeout(Some(PATIENCE)).is_err() || matches!(stream.read(&mut buffer), Ok(0)) {
+        if stream.set_read_timeout(Some(PATIENCE)).is_err() {
             return;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            // The client still waits.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => return,
         }
     }
 }

@@ -76,3 +76,41 @@ impl Drop for ExecAgent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use batch::Agent;
+
+    fn start(program: &str, user: Option<&str>) -> Result<ExecAgent, Unknown> {
+        let at = ContainerRef { id: "be34".into(), name: "web".into() };
+        ExecAgent::start(&Client::new(program), &at, user)
+    }
+
+    /// `echo` shows what the engine's command line is asked to do.
+    fn asked(user: Option<&str>) -> String {
+        let mut agent = start("echo", user).unwrap();
+        let mut text = String::new();
+        agent.take_stdout().read_to_string(&mut text).unwrap();
+        assert_eq!(agent.finish(Duration::from_secs(60)), (Some(0), String::new()));
+        text
+    }
+
+    #[test]
+    fn the_shell_is_started_by_full_id_as_the_user_asked_for() {
+        assert_eq!(asked(None), "exec -i be34 sh\n");
+        assert_eq!(asked(Some("app:app")), "exec -i -u app:app be34 sh\n");
+    }
+
+    #[test]
+    fn what_the_client_says_in_error_is_kept() {
+        let (code, text) = start("ls", None).unwrap().finish(Duration::from_secs(60));
+        assert_eq!(code, Some(2));
+        assert!(text.contains("be34"), "{text}");
+    }
+
+    #[test]
+    fn a_client_that_does_not_start_is_the_engines_trouble() {
+        assert!(start("/no/such/engine", None).is_err_and(|why| why.is_engine()));
+    }
+}

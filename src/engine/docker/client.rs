@@ -30,10 +30,12 @@ impl Client {
         Self { program: found.unwrap_or_else(|| PathBuf::from(engine)) }
     }
 
-    /// A call in its own process group.
+    /// A call in its own process group, marked as ours for process checks on the machine.
     #[must_use]
     pub fn command(&self) -> Command {
-        process::in_own_group(&self.program)
+        let mut command = process::in_own_group(&self.program);
+        command.env(process::CHECK_MARK, "engine");
+        command
     }
 
     /// Asks a question that changes nothing, and returns the answer on standard output.
@@ -82,6 +84,7 @@ impl Client {
             .try_clone()
             .map_err(|error| Unknown::Other(format!("cannot open a temporary file: {error}")))?;
         let mut command = process::in_own_session(&self.program);
+        command.env(process::CHECK_MARK, "engine");
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(theirs);
         let mut child = process::spawn(&mut command).map_err(not_started)?;
         match process::wait(&mut child, Instant::now() + within, interrupt) {

@@ -96,21 +96,20 @@ impl DockerCli {
         for (index, request) in requests.iter().enumerate() {
             by_user.entry(request.user).or_default().push(index);
         }
-        let mut looks = vec![Look::unknown(Unknown::Interrupted); requests.len()];
+        let mut looks = vec![Look::unknown(no_thread(container)); requests.len()];
         std::thread::scope(|scope| {
             let groups: Vec<_> = by_user
-                .iter()
-                .map(|(&user, indices)| {
+                .into_iter()
+                .filter_map(|(user, indices)| {
                     let group: Vec<Request<'_>> = indices.iter().map(|&index| requests[index]).collect();
-                    (indices, scope.spawn(move || self.observe_as(container, user, &group)))
+                    let work = move || self.observe_as(container, user, &group);
+                    let thread = std::thread::Builder::new().spawn_scoped(scope, work).ok()?;
+                    Some((indices, thread))
                 })
                 .collect();
-            for (indices, group) in groups {
-                let answers = group.join().unwrap_or_default();
-                for (place, &index) in indices.iter().enumerate() {
-                    looks[index] = answers.get(place).cloned().unwrap_or_else(|| {
-                        Look::unknown(Unknown::CutOff("no answer to this check".to_owned()))
-                    });
+            for (indices, thread) in groups {
+                for (index, look) in indices.into_iter().zip(thread.join().unwrap_or_default()) {
+                    looks[index] = look;
                 }
             }
         });
@@ -177,4 +176,8 @@ impl DockerCli {
     fn ask(&self, arguments: &[&str], container: &str) -> Result<Vec<u8>, Unknown> {
         self.client.ask(arguments, container, QUESTION, &self.interrupt)
     }
+}
+
+fn no_thread(container: &ContainerRef) -> Unknown {
+    Unknown::CutOff(format!("no thread to look into {}", container.name))
 }

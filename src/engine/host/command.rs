@@ -14,14 +14,13 @@ use crate::check::judge::{self, LONG_CAP, Output, SHORT_CAP};
 use crate::check::{Failure, Health, Unknown};
 use crate::config::model::{CustomCommand, ServiceName};
 use crate::engine::{Overrun, Request, RestartCommand, RunResult};
-use crate::process::{self, End, Interrupt, Leftovers, Limits, StartError};
+use crate::process::{self, CHECK_MARK, End, Interrupt, Leftovers, Limits, StartError};
 
-/// In the environment of every check, with a value of its own, and of no restart: what it starts is
-/// known by it.
-pub const MARK: &str = "RECOVERY_CHECK";
-/// What the shells of checks call themselves.
-pub const CHECK_NAME: &str = "recovery-check";
-const RESTART_NAME: &str = "recovery-restart";
+/// What the shells of checks call themselves: seen where the environment cannot be read, and in capitals,
+/// so that a `pgrep -f recovery` does not find it.
+pub const CHECK_NAME: &str = CHECK_MARK;
+/// What the shells of restarts call themselves.
+const RESTART_NAME: &str = "sh";
 
 /// Expanded before `unset` runs: the text itself finds neither variable.
 const EVAL: &str = "eval \"unset RECOVERY_COMMAND RECOVERY_LOG\n$RECOVERY_COMMAND\"";
@@ -61,7 +60,7 @@ fn check(
     };
     let nonce = nonce();
     surroundings(&mut child, identity.as_ref(), exe, request.service, request.env);
-    child.env(MARK, &nonce);
+    child.env(CHECK_MARK, &nonce);
     if let CustomCommand::Shell(text) = command {
         child.env("RECOVERY_COMMAND", text);
     }
@@ -70,7 +69,7 @@ fn check(
         deadline: timeout,
         stdout_cap: if expect_json.is_empty() { SHORT_CAP } else { LONG_CAP },
         stderr_cap: SHORT_CAP,
-        leftovers: Leftovers::Kill { mark: &format!("{MARK}={nonce}") },
+        leftovers: Leftovers::Kill { mark: &format!("{CHECK_MARK}={nonce}") },
     };
     let done = process::run(child, b"", &limits, interrupt).map_err(not_started)?;
     Ok(match done.end {

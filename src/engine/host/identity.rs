@@ -28,7 +28,8 @@ impl Identity {
         let entry = entry("passwd", name);
         let mut identity = match (entry.as_deref().and_then(from_passwd), name.parse()) {
             (Some(identity), _) => identity,
-            (None, Ok(uid)) => Self { uid, gid: 0, name: None, home: "/".to_owned() },
+            // Its group is its own number: never root's by accident.
+            (None, Ok(uid)) => Self { uid, gid: uid, name: None, home: "/".to_owned() },
             (None, Err(_)) => return Err(Unknown::Other(format!("no such user on this machine: {name}"))),
         };
         if let Some(group) = group {

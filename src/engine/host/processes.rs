@@ -10,9 +10,10 @@ use std::path::Path;
 
 use regex::Regex;
 
-use super::command::{CHECK_NAME, MARK};
+use super::command::CHECK_NAME;
 use crate::check::judge::{self, ProcessRow};
 use crate::check::{Health, Unknown};
+use crate::process::CHECK_MARK;
 
 /// Looks for a living process. `exe` is this program.
 pub fn look(pattern: &Regex, exe: &Path) -> Health {
@@ -87,7 +88,8 @@ fn passes(seen: &[Seen], exe: &Path) -> Vec<u32> {
     let is_pass = |one: &&Seen| {
         let program = std::fs::read_link(format!("/proc/{}/exe", one.row.pid));
         let same = match &program {
-            Ok(program) => program == exe,
+            // A program replaced while it ran is shown as deleted.
+            Ok(program) => program.to_string_lossy().trim_end_matches(" (deleted)") == exe.to_string_lossy(),
             // Of another user: then its own word must do.
             Err(_) => {
                 one.arguments.first().is_some_and(|first| Path::new(first).file_name() == exe.file_name())
@@ -150,9 +152,9 @@ fn namespaces(status: &str) -> usize {
 /// where that cannot be read.
 fn belongs_to_a_check(row: &ProcessRow) -> bool {
     let marked = std::fs::read(format!("/proc/{}/environ", row.pid)).is_ok_and(|environ| {
-        environ
-            .split(|&byte| byte == 0)
-            .any(|entry| entry.strip_prefix(MARK.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'=')))
+        environ.split(|&byte| byte == 0).any(|entry| {
+            entry.strip_prefix(CHECK_MARK.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+        })
     });
     marked || row.command_line.ends_with(CHECK_NAME)
 }
