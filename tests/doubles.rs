@@ -180,6 +180,9 @@ fn a_container_tells_its_state_and_is_gone_after_its_drop() {
     container.stop();
     container.wait_for("exited");
     assert_eq!(container.state().exit_code, 137);
+    container.act("start");
+    container.act("pause");
+    assert_eq!(container.state().status, "paused");
     let name = container.name.clone();
     drop(container);
     assert_ne!(common::docker::docker(&["inspect", &name]).code, 0);
