@@ -4,11 +4,11 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::docker::{Container, require_docker};
-use common::fake_docker::{Answer, FakeDocker, NO_ENGINE};
+use common::fake_docker::{Answer, FakeDocker, NO_ENGINE, id_of};
 use common::http::HttpService;
 use common::ntfy::{Ntfy, refusal};
 use common::run;
@@ -62,6 +62,30 @@ fn the_fake_docker_runs_an_exec_here_with_its_environment_and_input() {
     let args = ["exec", "-i", "-u", "app", "-e", "A=b c", "box", "sh", "-c", "echo \"$A\"; cat; exit 5"];
     assert_eq!(call(&fake, &args, b"from outside").expect_code(5).stdout, "b c\nfrom outside");
     assert_eq!(fake.calls()[0].stdin, "from outside");
+
+    // A client whose input stays open sees the command's end all the same.
+    let mut open = Command::new(fake.program());
+    open.args(["exec", "-i", "box", "sh", "-c", "read -r line; echo \"got $line\""]);
+    let mut child = open.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the fake starts");
+    let mut input = child.stdin.take().expect("it is a pipe");
+    input.write_all(b"one\n").expect("it reads");
+    let mut output = String::new();
+    child.stdout.take().expect("it is a pipe").read_to_string(&mut output).expect("it ends");
+    assert_eq!(output, "got one\n");
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn the_fake_docker_lists_and_inspects_containers() {
+    let mut fake = FakeDocker::new();
+    fake.when("", Answer::no_engine()).containers(&[("box", "running"), ("old", "exited")]);
+    let listed = call(&fake, &["ps", "-a", "--no-trunc", "--format", "{}"], b"").expect_code(0).stdout;
+    assert_eq!(listed.lines().count(), 2);
+    let id = id_of("old");
+    let inspected = call(&fake, &["inspect", "--type", "container", &id], b"").expect_code(0).stdout;
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).expect("it is JSON");
+    assert_eq!((&inspected[0]["Id"], &inspected[0]["State"]["Status"]), (&id.into(), &"exited".into()));
 }
 
 #[test]
@@ -180,6 +204,9 @@ fn a_container_tells_its_state_and_is_gone_after_its_drop() {
     container.stop();
     container.wait_for("exited");
     assert_eq!(container.state().exit_code, 137);
+    container.act("start");
+    container.act("pause");
+    assert_eq!(container.state().status, "paused");
     let name = container.name.clone();
     drop(container);
     assert_ne!(common::docker::docker(&["inspect", &name]).code, 0);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::fake_docker::{Answer, FakeDocker};
+use common::fake_docker::{Answer, FakeDocker, id_of};
 use common::fixture::Fixture;
 use common::http::HttpService;
 use common::ntfy::{Ntfy, refusal};
@@ -68,6 +68,59 @@ fn an_engine_that_never_answers_does_not_hang_the_pass() {
     fixture.fake_docker(&fake).service("web", in_container());
     fixture.pass().expect_code(69);
     assert_eq!(fixture.count("Cannot check web"), 1, "{}", fixture.log());
+}
+
+/// A whole recovery without an engine: the fake runs every exec on this machine, where only this test's own
+/// files are touched.
+#[test]
+fn a_recovery_asks_the_engine_for_no_more_than_it_needs() {
+    let mut fake = FakeDocker::new();
+    fake.containers(&[("box-container", "running")]).when("exec", Answer::RunsHere);
+    let mut fixture = Fixture::new();
+    let flag = fixture.path("up");
+    let mut service = in_container();
+    service["health_check"] = json!({"type": "custom", "command": format!("test -e {}", flag.display())});
+    service["restart_cmd"] = json!(format!("touch {}", flag.display()));
+    fixture.fake_docker(&fake).service("web", service);
+    fixture.pass().expect_code(0);
+    assert_eq!(fixture.count("Successfully recovered web"), 1, "{}", fixture.log());
+    // The look, the second look, the restart, the re-check.
+    assert_eq!(fake.calls_of("exec").len(), 4, "{:?}", fake.calls());
+    let id = id_of("box-container");
+    for call in fake.calls_of("exec") {
+        assert!(call.argv.contains(&id), "by its full id: {:?}", call.argv);
+        assert!(
+            !call.argv.iter().any(|word| word.contains("touch")),
+            "no command in arguments: {:?}",
+            call.argv
+        );
+    }
+    fixture.pass().expect_code(0);
+    assert_eq!(fake.calls_of("exec").len(), 5, "one exec for a pass over what is healthy");
+}
+
+#[test]
+fn an_exec_that_fails_itself_restarts_nothing() {
+    for (said, on_stdout, code) in [
+        ("Error response from daemon: No such container: box\n", false, 1),
+        ("Error response from daemon: Container x is not running\n", false, 1),
+        ("Error response from daemon: Container x is paused, unpause the container before exec\n", false, 1),
+        (
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown\n",
+            true,
+            126,
+        ),
+    ] {
+        let mut fake = FakeDocker::new();
+        let (out, err) = if on_stdout { (said, "") } else { ("", said) };
+        fake.containers(&[("box", "running")])
+            .when("exec", Answer::Says(out.to_owned(), err.to_owned(), code));
+        let mut fixture = Fixture::new();
+        fixture.fake_docker(&fake).service("web", in_container());
+        fixture.pass().expect_code(69);
+        assert_eq!(fixture.count("Cannot check web"), 1, "{}", fixture.log());
+        assert_eq!(fixture.count("Executing restart command"), 0, "{}", fixture.log());
+    }
 }
 
 #[test]

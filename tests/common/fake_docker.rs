@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 /// What the client says where no engine listens.
 pub const NO_ENGINE: &str =
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
@@ -45,7 +47,8 @@ impl Answer {
 pub struct Call {
     /// Its arguments.
     pub argv: Vec<String>,
-    /// Its standard input; recorded only for `exec -i`, since nothing else reads it.
+    /// Its standard input, as far as it was sent; recorded only where an `exec -i` was run here, since a client
+    /// that only answers does not read it.
     pub stdin: String,
 }
 
@@ -74,6 +77,41 @@ impl FakeDocker {
     /// The same, once: afterwards the earlier rules apply again.
     pub fn when_once(&mut self, words: &str, answer: Answer) -> &mut Self {
         self.add(words, true, answer)
+    }
+
+    /// Lists these containers (name, state) and inspects them, all started an hour ago and never restarted; the
+    /// engine knows no events.
+    pub fn containers(&mut self, list: &[(&str, &str)]) -> &mut Self {
+        let rows = list.iter().map(|(name, state)| {
+            let status = if *state == "running" { "Up 1 hour" } else { state };
+            json!({"ID": id_of(name), "Names": name, "State": state, "Status": status}).to_string() + "\n"
+        });
+        self.when("ps", Answer::ok(&rows.collect::<String>())).when("events", Answer::ok(""));
+        for (name, state) in list {
+            let started = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
+            let started = started.format(&time::format_description::well_known::Rfc3339).expect("a time");
+            let inspected = json!([{
+                "Id": id_of(name),
+                "Name": format!("/{name}"),
+                "RestartCount": 0,
+                "State": {
+                    "Status": state,
+                    "Running": *state == "running",
+                    "Paused": *state == "paused",
+                    "StartedAt": started,
+                    "FinishedAt": "0001-01-01T00:00:00Z",
+                    "ExitCode": 0,
+                    "OOMKilled": false
+                },
+                "HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}},
+                "Config": {}
+            }]);
+            self.when(
+                &format!("inspect --type container {}", id_of(name)),
+                Answer::ok(&inspected.to_string()),
+            );
+        }
+        self
     }
 
     /// The path of the command, for `recovery.engine`.
@@ -164,19 +202,14 @@ while ! mkdir "$root/calls/$number" 2>/dev/null; do
   number=$((number + 1))
 done
 call=$root/calls/$number
-interactive=no
-if [ "$1" = exec ]; then
-  for word; do
-    case $word in -i | --interactive | -it | -ti) interactive=yes ;; -*) ;; exec) ;; *) break ;; esac
-  done
-fi
-if [ $interactive = yes ]; then cat > "$call/stdin"; exec < "$call/stdin"; else exec < /dev/null; fi
 for word; do printf '%s\0' "$word"; done > "$call/argv.new"
 mv "$call/argv.new" "$call/argv"
 run_here() {
   shift
+  interactive=no
   while :; do
     case $1 in
+      -i | --interactive) interactive=yes; shift ;;
       -e | --env) case $2 in *=*) export "$2" ;; esac; shift 2 ;;
       --env=*) export "${1#--env=}"; shift ;;
       -u | --user | -w | --workdir) shift 2 ;;
@@ -185,9 +218,22 @@ run_here() {
     esac
   done
   shift
-  exec "$@"
+  [ $interactive = yes ] || exec "$@" < /dev/null
+  # As through the real client: what is sent arrives while it is being sent, and a command that ends early
+  # leaves the rest unread without holding any output open.
+  mkfifo "$call/fifo"
+  exec 3<&0
+  tee "$call/stdin" <&3 3<&- > "$call/fifo" 2>/dev/null &
+  exec 3<&-
+  exec "$@" < "$call/fifo"
 }
 "#;
+
+/// The id under which [`FakeDocker::containers`] lists that name.
+pub fn id_of(name: &str) -> String {
+    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{hex:0<64.64}")
+}
 
 /// As one word of a shell.
 fn quoted(text: &str) -> String {
