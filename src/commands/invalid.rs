@@ -55,7 +55,13 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     Ok(ExitCode::Config)
 }
 
-fn report(path: &Path, error: &ConfigError, good: &LastGood, due: &incident::Due, clock: &dyn Clock) -> Report {
+fn report(
+    path: &Path,
+    error: &ConfigError,
+    good: &LastGood,
+    due: &incident::Due,
+    clock: &dyn Clock,
+) -> Report {
     let story = Story {
         reminder: due.reminder,
         down_since: due.down_since,

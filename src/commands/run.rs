@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::cli::{Global, LogFormat, RunArgs};
 use crate::clock::SystemClock;
+use crate::config::ConfigError;
 use crate::config::model::{Config, ServiceName};
 use crate::engine::local::LocalEngine;
 use crate::exit_code::ExitCode;
@@ -15,7 +16,7 @@ use crate::notify::Notifiers;
 use crate::pass::{self, Scope, Summary, World, say};
 use crate::plan::{self, UnknownService};
 use crate::process::Interrupt;
-use crate::store::Store;
+use crate::store::{LastGood, Store, StoreError};
 
 /// Makes one pass and says how it ended.
 ///
@@ -26,18 +27,38 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
-            return Ok(ExitCode::Config);
+            return Ok(told(global, args, &error));
         }
     };
     let scope = match scope(&config, args) {
         Ok(scope) => scope,
         Err(unknown) => return Ok(super::usage(&unknown)),
     };
+    let store = Store::open(&config.recovery);
+    if !args.dry_run
+        && let Err(error) = prepare(&config, &store)
+    {
+        eprintln!("error: {error}");
+        if error.is_denied() {
+            return Ok(ExitCode::Io);
+        }
+    }
     let journal = journal(&config, global, args);
-    let summary = pass(&config, &scope, &journal)?;
+    let summary = pass(&config, &scope, &store, &journal)?;
     let exit = if journal.failed() { summary.exit.merge(ExitCode::Io) } else { summary.exit };
     show(&config, &scope, &summary, global.quiet);
     Ok(exit)
+}
+
+/// A pass without a configuration tells somebody, unless it was to change nothing.
+fn told(global: &Global, args: &RunArgs, error: &ConfigError) -> ExitCode {
+    if args.dry_run {
+        return ExitCode::Config;
+    }
+    super::invalid::tell(&super::located(global).0, error).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::Config
+    })
 }
 
 fn scope<'a>(config: &'a Config, args: &RunArgs) -> Result<Scope<'a>, UnknownService> {
@@ -48,6 +69,14 @@ fn scope<'a>(config: &'a Config, args: &RunArgs) -> Result<Scope<'a>, UnknownSer
     };
     let named = args.services.iter().filter_map(|name| ServiceName::new(name)).collect();
     Ok(Scope { services, named, dry_run: args.dry_run })
+}
+
+/// Who may not write the state shall learn so before anything is looked at. Any other trouble with it is the
+/// pass's: it still looks and tells, and restarts nothing.
+fn prepare(config: &Config, store: &Store) -> Result<(), StoreError> {
+    store.prepare()?;
+    let clock = SystemClock::new(Interrupt::default());
+    super::invalid::valid(&config.path, &LastGood::of(config), store, &clock)
 }
 
 /// A dry run leaves the log file alone.
@@ -68,19 +97,20 @@ fn journal(config: &Config, global: &Global, args: &RunArgs) -> Journal {
 }
 
 /// Builds the real world and makes the pass in it.
-fn pass(config: &Config, scope: &Scope<'_>, journal: &Journal) -> anyhow::Result<Summary> {
+fn pass(config: &Config, scope: &Scope<'_>, store: &Store, journal: &Journal) -> anyhow::Result<Summary> {
     let interrupt = Interrupt::default();
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         let number = usize::try_from(signal).context("signal numbers are positive")?;
         signal_hook::flag::register_usize(signal, interrupt.flag(), number)
             .context("cannot watch for signals")?;
     }
+    let clock = SystemClock::new(interrupt.clone());
     let exe = std::env::current_exe().context("cannot tell this program's own path")?;
     let world = World {
-        clock: &SystemClock::new(interrupt.clone()),
+        clock: &clock,
         engine: &LocalEngine::new(&config.recovery, interrupt.clone(), exe),
         notifier: &Notifiers::new(&config.notifications),
-        store: &Store::open(&config.recovery),
+        store,
         journal,
         interrupt: &interrupt,
         host: &host_name(),

@@ -65,6 +65,12 @@ impl StoreError {
         }
     }
 
+    /// Whether another user (root, mostly) would be allowed.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
+
     /// Whether the file's content is at fault, so that setting it aside helps.
     #[must_use]
     pub fn is_damaged(&self) -> bool {

@@ -114,6 +114,16 @@ impl Store {
         &self.markers
     }
 
+    /// Creates the folder where it is missing, and asks whether we may write in it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn prepare(&self) -> Result<(), StoreError> {
+        atomic::create_folder(&self.dir, 0o755)?;
+        rustix::fs::access(&self.dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+            .map_err(|errno| StoreError::io("write in", &self.dir, errno.into()))
+    }
+
     /// Reads a state without locking; a new one where nothing is known yet.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ impl DockerCli {
     /// Where it could not be looked for or not be removed.
     pub fn remove_marker(&self, container: &ContainerRef, service: &ServiceName) -> Result<bool, Unknown> {
         let agent = ExecAgent::start(&self.client, container, Some("0"))?;
-        batch::remove_marker(agent, service, &self.interrupt)
+        batch::remove_marker(agent, service)
     }
 
     fn ask(&self, arguments: &[&str], container: &str) -> Result<Vec<u8>, Unknown> {
