@@ -122,6 +122,15 @@ impl Sandbox {
         }
     }
 
+    /// Until its program has said so, its traps are not set.
+    fn await_ready(&self) {
+        let end = Instant::now() + LONG;
+        while docker_ok(&["logs", &self.0.id]) != "ready" {
+            assert!(Instant::now() < end, "{} is never ready", self.0.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn ended(self) -> (i32, ContainerEnd) {
         self.await_state("exited");
         let details = self.inspect();
@@ -168,12 +177,13 @@ fn how_a_container_ended_is_told_from_the_events() {
         return;
     }
     let stubborn = Sandbox::run(&["--stop-timeout", "1"], &["sleep", "300"]);
-    let willing = Sandbox::sh("trap 'exit 0' TERM; while :; do sleep 0.1; done");
+    let willing = Sandbox::sh("trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done");
     let killed = Sandbox::run(&[], &["sleep", "300"]);
-    let reloaded =
-        Sandbox::sh("trap : HUP; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.1; done; exit 4");
+    let reloaded = Sandbox::sh("trap 'exit 4' HUP; echo ready; while :; do sleep 0.1; done");
     let from_outside = Sandbox::run(&[], &["sleep", "300"]);
     let from_inside = Sandbox::run(&["--init"], &["sh", "-c", "sleep 0.2; kill -9 $$"]);
+    willing.await_ready();
+    reloaded.await_ready();
     docker_ok(&["stop", &stubborn.0.id, &willing.0.id]);
     docker_ok(&["kill", &killed.0.id]);
     docker_ok(&["kill", "-s", "HUP", &reloaded.0.id]);
