@@ -182,6 +182,11 @@ fn how_a_container_ended_is_told_from_the_events() {
     let reloaded = Sandbox::sh("trap 'exit 4' HUP; echo ready; while :; do sleep 0.1; done");
     let from_outside = Sandbox::run(&[], &["sleep", "300"]);
     let from_inside = Sandbox::run(&["--init"], &["sh", "-c", "sleep 0.2; kill -9 $$"]);
+    let by_themselves = [
+        (Sandbox::sh("exit 3"), (3, ContainerEnd::Died)),
+        (Sandbox::sh("exit 143"), (143, ContainerEnd::Died)),
+        (Sandbox::sh("exit 0"), (0, ContainerEnd::Finished)),
+    ];
     willing.await_ready();
     reloaded.await_ready();
     docker_ok(&["stop", &stubborn.0.id, &willing.0.id]);
@@ -197,9 +202,9 @@ fn how_a_container_ended_is_told_from_the_events() {
     assert_eq!(killed.ended(), (137, ContainerEnd::StoppedBySomeone));
     assert_eq!(reloaded.ended(), (4, ContainerEnd::Died));
     assert_eq!(from_inside.ended(), (137, ContainerEnd::Died));
-    assert_eq!(Sandbox::sh("exit 3").ended(), (3, ContainerEnd::Died));
-    assert_eq!(Sandbox::sh("exit 143").ended(), (143, ContainerEnd::Died));
-    assert_eq!(Sandbox::sh("exit 0").ended(), (0, ContainerEnd::Finished));
+    for (made, expected) in by_themselves {
+        assert_eq!(made.ended(), expected);
+    }
 }
 
 #[test]
