@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use recovery::check::{Failure, Health, Unknown};
-use recovery::config::model::{HealthCheck, Probe, ServiceName, Vantage};
+use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
 use recovery::engine::docker::DockerCli;
 use recovery::engine::host::Host;
-use recovery::engine::{ContainerDetails, ContainerEnd, ContainerRef, Request};
+use recovery::engine::{
+    ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
+};
 use recovery::process::Interrupt;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -42,7 +44,7 @@ fn engine() -> bool {
 fn image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let name = "recovery-test-docker-cli:busybox".to_owned();
+        let name = "recovery-test-docker-cli:busybox-2".to_owned();
         if docker(&["image", "inspect", &name]).status.success() {
             return name;
         }
@@ -52,7 +54,10 @@ fn image() -> &'static str {
         for library in libraries(&busybox) {
             add(root.path(), &library, library.to_str().unwrap().trim_start_matches('/'));
         }
-        for tool in ["sh", "sleep", "kill", "true", "cat", "test"] {
+        for tool in [
+            "sh", "sleep", "kill", "true", "cat", "test", "rm", "ls", "sed", "tr", "head", "od", "date",
+            "wc", "mkdir", "awk", "grep", "setsid", "timeout",
+        ] {
             std::os::unix::fs::symlink("busybox", root.path().join("bin").join(tool)).unwrap();
         }
         let archive = root.path().join("root.tar");
@@ -288,6 +293,42 @@ fn a_container_that_is_gone_is_named() {
     assert_eq!(cli().inspect(&at), Err(gone.clone()));
     assert_eq!(cli().start(&at, LONG), Err(gone.clone()));
     assert_eq!(cli().restart(&at, Duration::ZERO, LONG), Err(gone));
+}
+
+#[test]
+fn checks_and_restarts_reach_into_a_container() {
+    if !engine() {
+        return;
+    }
+    let made = Sandbox::run(&["-u", "7"], &["sleep", "300"]);
+    let service = ServiceName::new("svc").unwrap();
+    let check = |text: &str| HealthCheck {
+        probe: Probe::Custom { command: CustomCommand::Shell(text.into()), expect_json: Vec::new() },
+        timeout: Duration::from_secs(20),
+        from: Vantage::Container,
+        interval: None,
+    };
+    let (root, own, three) = (check("test -w /"), check("test ! -w /"), check("exit 3"));
+    let request = |check, user| Request { service: &service, check, env: &[], user };
+    let requests = [request(&own, None), request(&root, Some("0")), request(&three, None)];
+    let looks = cli().observe(&made.0, &requests);
+    assert_eq!((&looks[0].health, &looks[1].health), (&Health::Healthy, &Health::Healthy));
+    assert!(matches!(looks[2].health, Health::Unhealthy(Failure::Exit { code: 3, .. })), "{looks:?}");
+    let command = RestartCommand {
+        service: &service,
+        text: "sleep 299 & exit 4",
+        env: &[],
+        user: Some("0"),
+        log_path: None,
+        timeout: LONG,
+    };
+    assert_eq!(cli().run(&made.0, &command, &mut || Overrun::End), RunResult::Exited(4));
+    assert!(docker_ok(&["top", &made.0.id]).contains("sleep 299"));
+    assert_eq!(cli().remove_marker(&made.0, &service), Ok(false));
+    docker_ok(&["pause", &made.0.id]);
+    let state = Unknown::ContainerState { container: made.0.name.clone(), state: "paused".into() };
+    assert_eq!(cli().observe(&made.0, &requests[..1])[0].health, Health::Unknown(state));
+    docker_ok(&["unpause", &made.0.id]);
 }
 
 #[test]

@@ -1,46 +1,156 @@
-//! (being written) The one-exec protocol.
+//! Many checks, or one restart command, in a container through one `exec`: a dialogue with a tiny shell
+//! script, the *agent*. `docs/batch-protocol.md` describes it.
+//!
+//! Starting the container client belongs in the engine; here is only what goes through its pipes.
+
+mod classify;
+mod command;
+mod dialogue;
+mod driver;
+mod listing;
+mod records;
+mod script;
+mod verdict;
 
 use std::io::{Read, Write};
 use std::time::Duration;
 
+pub use self::classify::classify;
+use self::command::Run;
+use self::dialogue::{Conversation, Progress};
+use self::driver::{Heard, Line};
+use self::records::Record;
 use super::{Overrun, Request, RestartCommand, RunResult};
 use crate::check::{Look, Unknown};
 use crate::config::model::ServiceName;
 use crate::process::Interrupt;
 
-/// A shell in a container.
+/// What runs in the container for [`look`]: by these arguments the agents of other passes are known, too.
+pub const LOOK_ARGV: [&str; 3] = ["sh", "-s", ":rcvy:"];
+/// What runs in the container for [`run`] and [`remove_marker`]. Not [`LOOK_ARGV`]: what a restart command
+/// started is no process of the checking.
+pub const RUN_ARGV: [&str; 1] = ["sh"];
+
+/// A started client whose standard input is read by a shell.
 pub trait Agent {
-    /// Its standard input.
+    /// The pipe to the shell; dropped when the dialogue is over.
     fn take_stdin(&mut self) -> Box<dyn Write + Send>;
-    /// Its standard output.
+    /// What the shell prints.
     fn take_stdout(&mut self) -> Box<dyn Read + Send>;
-    /// Waits for its end.
+    /// Waits bounded for the end after stdin was dropped; kills the client if needed; returns the exit code
+    /// if there is any, and the capped text of standard error.
     fn finish(&mut self, within: Duration) -> (Option<i32>, String);
 }
 
-/// Looks.
-pub fn look(_child: impl Agent, requests: &[Request<'_>], _interrupt: &Interrupt) -> Vec<Look> {
-    requests.iter().map(|_| Look::unknown(Unknown::Interrupted)).collect()
+/// Makes all checks, side by side; one result a request, in order.
+pub fn look(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) -> Vec<Look> {
+    let nonce = match nonce() {
+        Ok(nonce) => nonce,
+        Err(why) => return requests.iter().map(|_| Look::unknown(why.clone())).collect(),
+    };
+    let line = Line::open(child, script::look(&nonce, requests));
+    let mut talk = Conversation::new(&nonce, requests);
+    let mut late: Option<Duration> = None;
+    let why = loop {
+        line.order(talk.orders());
+        match talk.progress() {
+            Progress::Going => {}
+            Progress::Finished => break None,
+            Progress::Silent => break Some(Unknown::EngineSilent { after: dialogue::START }),
+        }
+        match line.hear(talk.deadline(), interrupt) {
+            Heard::Line(text) => {
+                let now = line.now();
+                talk.line(&text, now);
+                // What lies in the pipe already came in time, even where we slept; but a flood of it must
+                // not hide that a deadline has passed.
+                if now < talk.deadline() {
+                    late = None;
+                } else if now > *late.get_or_insert(now) + Interrupt::TICK * 10 {
+                    talk.tick(now);
+                }
+            }
+            Heard::Nothing => talk.tick(line.now()),
+            Heard::Interrupted => break Some(Unknown::Interrupted),
+            Heard::End => break Some(Unknown::CutOff("the connection to the container ended".into())),
+        }
+    };
+    let (exit, stderr) = line.close();
+    let why = match why {
+        Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
+            classify(&talk.noise(), &stderr, exit)
+        }
+        Some(Unknown::CutOff(_)) if !talk.started() => classify(&talk.noise(), &stderr, exit),
+        Some(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
+            Unknown::CannotFork("the container".into())
+        }
+        why => why.unwrap_or_else(|| Unknown::CutOff("the agent gave no answer".into())),
+    };
+    talk.looks(&why)
 }
 
-/// Runs.
+/// Runs a restart command; `at_timeout` is asked once where it is still running at its time-out.
 pub fn run(
-    _child: impl Agent,
-    _command: &RestartCommand<'_>,
-    _interrupt: &Interrupt,
-    _at_timeout: &mut dyn FnMut() -> Overrun,
+    child: impl Agent,
+    command: &RestartCommand<'_>,
+    interrupt: &Interrupt,
+    at_timeout: &mut dyn FnMut() -> Overrun,
 ) -> RunResult {
-    RunResult::Interrupted
+    if let Some(why) = command::obstacle(command) {
+        return RunResult::Failed(why);
+    }
+    match nonce() {
+        Ok(nonce) => Run::open(child, &nonce, script::run(&nonce, command), interrupt)
+            .converse(command.timeout, at_timeout),
+        Err(why) => RunResult::Failed(why),
+    }
 }
 
-/// Removes.
+/// Removes a manual-stop marker inside the container; `true` where there was one.
 ///
 /// # Errors
-/// Always.
-pub fn remove_marker(
-    _child: impl Agent,
-    _service: &ServiceName,
-    _interrupt: &Interrupt,
-) -> Result<bool, Unknown> {
-    Err(Unknown::Interrupted)
+/// Where it could not be looked for or not be removed.
+pub fn remove_marker(child: impl Agent, service: &ServiceName) -> Result<bool, Unknown> {
+    let nonce = nonce()?;
+    let line = Line::open(child, script::remove(&nonce, service));
+    let (mut started, mut noise, mut answer) = (false, String::new(), None);
+    while answer.is_none() {
+        let Heard::Line(text) = line.hear(dialogue::START, &Interrupt::default()) else { break };
+        match records::parse(&nonce, &text) {
+            Some(Record::Start { .. }) => started = true,
+            Some(Record::Yes) => answer = Some(Ok(true)),
+            Some(Record::No) => answer = Some(Ok(false)),
+            Some(Record::Refused(why)) => answer = Some(Err(why)),
+            _ if noise.len() < 4096 => noise.push_str(&String::from_utf8_lossy(&text)),
+            _ => {}
+        }
+    }
+    let (exit, stderr) = line.close();
+    match answer {
+        Some(Ok(was_there)) => Ok(was_there),
+        Some(Err(why)) if stderr.trim().is_empty() => Err(Unknown::Other(why)),
+        Some(Err(why)) => Err(Unknown::Other(format!("{why}: {}", stderr.trim()))),
+        None if started => Err(Unknown::CutOff("the marker's removal was not confirmed".into())),
+        None => Err(classify(&noise, &stderr, exit)),
+    }
+}
+
+/// 128 random bits: what a check prints cannot begin with them by guessing.
+fn nonce() -> Result<String, Unknown> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Unknown::Other(format!("no random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Puts a container's name for people into a reason that came without one, or with an id.
+#[must_use]
+pub fn named(why: Unknown, container: &str) -> Unknown {
+    let name = container.to_owned();
+    match why {
+        Unknown::NoSuchContainer(_) => Unknown::NoSuchContainer(name),
+        Unknown::NoShell(_) => Unknown::NoShell(name),
+        Unknown::CannotFork(_) => Unknown::CannotFork(name),
+        Unknown::ContainerState { state, .. } => Unknown::ContainerState { container: name, state },
+        other => other,
+    }
 }
