@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use recovery::check::{Failure, Health, Unknown};
-use recovery::config::model::{HealthCheck, Probe, ServiceName, Vantage};
+use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
 use recovery::engine::docker::DockerCli;
 use recovery::engine::host::Host;
-use recovery::engine::{ContainerDetails, ContainerEnd, ContainerRef, Request};
+use recovery::engine::{
+    ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
+};
 use recovery::process::Interrupt;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -42,7 +44,7 @@ fn engine() -> bool {
 fn image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let name = "recovery-test-docker-cli:busybox".to_owned();
+        let name = "recovery-test-docker-cli:busybox-2".to_owned();
         if docker(&["image", "inspect", &name]).status.success() {
             return name;
         }
@@ -52,7 +54,10 @@ fn image() -> &'static str {
         for library in libraries(&busybox) {
             add(root.path(), &library, library.to_str().unwrap().trim_start_matches('/'));
         }
-        for tool in ["sh", "sleep", "kill", "true", "cat", "test"] {
+        for tool in [
+            "sh", "sleep", "kill", "true", "cat", "test", "rm", "ls", "sed", "tr", "head", "od", "date",
+            "wc", "mkdir", "awk", "grep", "setsid", "timeout",
+        ] {
             std::os::unix::fs::symlink("busybox", root.path().join("bin").join(tool)).unwrap();
         }
         let archive = root.path().join("root.tar");
@@ -122,6 +127,15 @@ impl Sandbox {
         }
     }
 
+    /// Until its program has said so, its traps are not set.
+    fn await_ready(&self) {
+        let end = Instant::now() + LONG;
+        while docker_ok(&["logs", &self.0.id]) != "ready" {
+            assert!(Instant::now() < end, "{} is never ready", self.0.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn ended(self) -> (i32, ContainerEnd) {
         self.await_state("exited");
         let details = self.inspect();
@@ -168,12 +182,18 @@ fn how_a_container_ended_is_told_from_the_events() {
         return;
     }
     let stubborn = Sandbox::run(&["--stop-timeout", "1"], &["sleep", "300"]);
-    let willing = Sandbox::sh("trap 'exit 0' TERM; while :; do sleep 0.1; done");
+    let willing = Sandbox::sh("trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done");
     let killed = Sandbox::run(&[], &["sleep", "300"]);
-    let reloaded =
-        Sandbox::sh("trap : HUP; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.1; done; exit 4");
+    let reloaded = Sandbox::sh("trap 'exit 4' HUP; echo ready; while :; do sleep 0.1; done");
     let from_outside = Sandbox::run(&[], &["sleep", "300"]);
     let from_inside = Sandbox::run(&["--init"], &["sh", "-c", "sleep 0.2; kill -9 $$"]);
+    let by_themselves = [
+        (Sandbox::sh("exit 3"), (3, ContainerEnd::Died)),
+        (Sandbox::sh("exit 143"), (143, ContainerEnd::Died)),
+        (Sandbox::sh("exit 0"), (0, ContainerEnd::Finished)),
+    ];
+    willing.await_ready();
+    reloaded.await_ready();
     docker_ok(&["stop", &stubborn.0.id, &willing.0.id]);
     docker_ok(&["kill", &killed.0.id]);
     docker_ok(&["kill", "-s", "HUP", &reloaded.0.id]);
@@ -187,9 +207,9 @@ fn how_a_container_ended_is_told_from_the_events() {
     assert_eq!(killed.ended(), (137, ContainerEnd::StoppedBySomeone));
     assert_eq!(reloaded.ended(), (4, ContainerEnd::Died));
     assert_eq!(from_inside.ended(), (137, ContainerEnd::Died));
-    assert_eq!(Sandbox::sh("exit 3").ended(), (3, ContainerEnd::Died));
-    assert_eq!(Sandbox::sh("exit 143").ended(), (143, ContainerEnd::Died));
-    assert_eq!(Sandbox::sh("exit 0").ended(), (0, ContainerEnd::Finished));
+    for (made, expected) in by_themselves {
+        assert_eq!(made.ended(), expected);
+    }
 }
 
 #[test]
@@ -273,6 +293,42 @@ fn a_container_that_is_gone_is_named() {
     assert_eq!(cli().inspect(&at), Err(gone.clone()));
     assert_eq!(cli().start(&at, LONG), Err(gone.clone()));
     assert_eq!(cli().restart(&at, Duration::ZERO, LONG), Err(gone));
+}
+
+#[test]
+fn checks_and_restarts_reach_into_a_container() {
+    if !engine() {
+        return;
+    }
+    let made = Sandbox::run(&["-u", "7"], &["sleep", "300"]);
+    let service = ServiceName::new("svc").unwrap();
+    let check = |text: &str| HealthCheck {
+        probe: Probe::Custom { command: CustomCommand::Shell(text.into()), expect_json: Vec::new() },
+        timeout: Duration::from_secs(20),
+        from: Vantage::Container,
+        interval: None,
+    };
+    let (root, own, three) = (check("test -w /"), check("test ! -w /"), check("exit 3"));
+    let request = |check, user| Request { service: &service, check, env: &[], user };
+    let requests = [request(&own, None), request(&root, Some("0")), request(&three, None)];
+    let looks = cli().observe(&made.0, &requests);
+    assert_eq!((&looks[0].health, &looks[1].health), (&Health::Healthy, &Health::Healthy));
+    assert!(matches!(looks[2].health, Health::Unhealthy(Failure::Exit { code: 3, .. })), "{looks:?}");
+    let command = RestartCommand {
+        service: &service,
+        text: "sleep 299 & exit 4",
+        env: &[],
+        user: Some("0"),
+        log_path: None,
+        timeout: LONG,
+    };
+    assert_eq!(cli().run(&made.0, &command, &mut || Overrun::End), RunResult::Exited(4));
+    assert!(docker_ok(&["top", &made.0.id]).contains("sleep 299"));
+    assert_eq!(cli().remove_marker(&made.0, &service), Ok(false));
+    docker_ok(&["pause", &made.0.id]);
+    let state = Unknown::ContainerState { container: made.0.name.clone(), state: "paused".into() };
+    assert_eq!(cli().observe(&made.0, &requests[..1])[0].health, Health::Unknown(state));
+    docker_ok(&["unpause", &made.0.id]);
 }
 
 #[test]

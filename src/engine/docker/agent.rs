@@ -21,17 +21,22 @@ pub struct ExecAgent {
 }
 
 impl ExecAgent {
-    /// Starts a shell in a container.
+    /// Starts `shell`, a program with its arguments, in a container.
     ///
     /// # Errors
     /// Where the client could not be started.
-    pub fn start(client: &Client, container: &ContainerRef, user: Option<&str>) -> Result<Self, Unknown> {
+    pub fn start(
+        client: &Client,
+        container: &ContainerRef,
+        user: Option<&str>,
+        shell: &[&str],
+    ) -> Result<Self, Unknown> {
         let mut command = client.command();
         command.args(["exec", "-i"]);
         if let Some(user) = user {
             command.args(["-u", user]);
         }
-        command.args([&container.id, "sh"]);
+        command.arg(&container.id).args(shell);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = process::spawn(&mut command).map_err(not_started)?;
         let stderr = child.stderr.take().map(|pipe| Collector::start(pipe, ERROR_CAP));
@@ -84,7 +89,7 @@ mod tests {
 
     fn start(program: &str, user: Option<&str>) -> Result<ExecAgent, Unknown> {
         let at = ContainerRef { id: "be34".into(), name: "web".into() };
-        ExecAgent::start(&Client::new(program), &at, user)
+        ExecAgent::start(&Client::new(program), &at, user, &["sh"])
     }
 
     /// `echo` shows what the engine's command line is asked to do.

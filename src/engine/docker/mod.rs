@@ -18,7 +18,7 @@ use super::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
     batch,
 };
-use crate::check::{Look, Unknown};
+use crate::check::{Health, Look, Unknown};
 use crate::config::model::ServiceName;
 use crate::process::Interrupt;
 use agent::ExecAgent;
@@ -122,10 +122,16 @@ impl DockerCli {
         user: Option<&str>,
         requests: &[Request<'_>],
     ) -> Vec<Look> {
-        match ExecAgent::start(&self.client, container, user) {
+        let mut looks = match ExecAgent::start(&self.client, container, user, &batch::LOOK_ARGV) {
             Ok(agent) => batch::look(agent, requests, &self.interrupt),
             Err(why) => vec![Look::unknown(why); requests.len()],
+        };
+        for look in &mut looks {
+            if let Health::Unknown(why) = &look.health {
+                look.health = Health::Unknown(batch::named(why.clone(), &container.name));
+            }
         }
+        looks
     }
 
     /// Runs a `restart_cmd` inside a container.
@@ -135,9 +141,13 @@ impl DockerCli {
         command: &RestartCommand<'_>,
         at_timeout: &mut dyn FnMut() -> Overrun,
     ) -> RunResult {
-        match ExecAgent::start(&self.client, container, command.user) {
+        let result = match ExecAgent::start(&self.client, container, command.user, &batch::RUN_ARGV) {
             Ok(agent) => batch::run(agent, command, &self.interrupt, at_timeout),
             Err(why) => RunResult::Failed(why),
+        };
+        match result {
+            RunResult::Failed(why) => RunResult::Failed(batch::named(why, &container.name)),
+            result => result,
         }
     }
 
@@ -169,8 +179,8 @@ impl DockerCli {
     /// # Errors
     /// Where it could not be looked for or not be removed.
     pub fn remove_marker(&self, container: &ContainerRef, service: &ServiceName) -> Result<bool, Unknown> {
-        let agent = ExecAgent::start(&self.client, container, Some("0"))?;
-        batch::remove_marker(agent, service)
+        let agent = ExecAgent::start(&self.client, container, Some("0"), &batch::RUN_ARGV)?;
+        batch::remove_marker(agent, service).map_err(|why| batch::named(why, &container.name))
     }
 
     fn ask(&self, arguments: &[&str], container: &str) -> Result<Vec<u8>, Unknown> {
