@@ -79,7 +79,7 @@ fn every_documented_block_is_a_valid_configuration() {
 }
 
 #[test]
-fn the_documentation_names_every_key_and_promises_the_wording_of_errors() {
+fn the_documented_errors_are_what_is_really_said() {
     let text = std::fs::read_to_string(repository("docs/configuration.md")).unwrap();
     let messages = [
         "unknown key; did you mean \"timeout_seconds\"?",

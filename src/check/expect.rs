@@ -313,12 +313,14 @@ mod tests {
         let leaves = "0,".repeat(250_000);
         let long_key = format!("{{\"{}\": [{leaves}0]}}", "k".repeat(500_000));
         let deep = format!("{}{leaves}0{}", "[".repeat(120), "]".repeat(120));
-        for (path, body) in [("$.*[*]", &long_key), ("$..*..*", &deep), ("$[?$..x]", &deep)] {
+        let flat = format!("[{leaves}0]");
+        for (path, body) in
+            [("$[?search(@, 'a')]", &flat), ("$.*[*]", &long_key), ("$..*..*", &deep), ("$[?$..x]", &deep)]
+        {
             let list = [JsonExpectation::new(path, Condition::Exists(true)).unwrap()];
             let said = hold(&list, body.as_bytes()).unwrap_err();
             assert_eq!(said, format!("the answer is too large and too deep for {path}"));
         }
-        let flat = format!("[{leaves}0]");
         let list = [JsonExpectation::new("$[*]", Condition::Equals(json!(0))).unwrap()];
         assert_eq!(hold(&list, flat.as_bytes()), Ok(()));
     }
