@@ -1,5 +1,7 @@
 //! What a valid configuration means: defaults, precedence, the environment, relative paths, the plan.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -187,6 +189,14 @@ fn who_hears_of_a_service_in_the_documented_order() {
         assert_eq!(heard, expected, "{keys} {section}");
         assert_eq!(config.notifications.server.as_deref(), Some("https://ntfy.sh"));
     }
+}
+
+#[test]
+fn a_literal_topic_alone_is_enough_to_be_heard() {
+    let (config, warnings) =
+        load_with(&services(&[("web", r#", "notify_on_fail": "topic:x""#)], ""), &|_| None);
+    assert_eq!(config.notifications.server.as_deref(), Some("https://ntfy.sh"));
+    assert_eq!(warnings, Vec::<String>::new());
 }
 
 #[test]

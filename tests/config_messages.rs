@@ -1,5 +1,7 @@
 //! What an operator reads for the most likely mistakes, word for word: severity, place, what would be right.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use recovery::config::read::read;

@@ -1,5 +1,7 @@
 //! Whatever stands in the file, reading it ends with a configuration or with at least one error.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::model::{Config, Notify, Probe, RestartMethod, Service, Topic, Vantage};
+use crate::config::model::{Config, Notify, Probe, RestartMethod, Service, ServiceName, Topic, Vantage};
 use crate::config::{self, ConfigError, Env, Problem, Severity, TrustPolicy};
 use crate::exit_code::ExitCode;
 use crate::plan;
@@ -130,7 +130,7 @@ fn describe(service: &Service) -> String {
     };
     let mut text = format!("{}: {} {place}, {restart}", service.name, probe(&service.check.probe));
     if !service.dependencies.is_empty() {
-        let names: Vec<&str> = service.dependencies.iter().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = service.dependencies.iter().map(ServiceName::as_str).collect();
         text.push_str(&format!(", needs {}", names.join(", ")));
     }
     text.push_str("; told: ");

@@ -184,7 +184,6 @@ impl<'a, 't> Field<'a, 't> {
         let range = f64::from(min)..=f64::from(max);
         match number.filter(|n| n.fract() == 0.0 && range.contains(n)) {
             // In range and whole, so the conversion is exact.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             Some(number) => Some(number as u32),
             None => self.expected(&format!("a whole number from {min} to {max}")),
         }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use super::expectations::{compile, read as expectations};
 use super::field::{Field, Section, is_variable_name, quoted};
 use super::model::{CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, StatusSet, Vantage};
-use super::pattern;
 use super::problem::Severity;
 use super::service::{DAY, SERVICE_KEYS, check_timeout};
-use crate::check::expect::{Condition, JsonExpectation};
 
 const COMMON: [&str; 4] = ["type", "timeout_seconds", "from", "interval_seconds"];
 const HTTP: [&str; 8] = [
@@ -23,7 +22,6 @@ const HTTP: [&str; 8] = [
 const TCP: [&str; 2] = ["host", "port"];
 const PROCESS: [&str; 1] = ["process_name"];
 const CUSTOM: [&str; 2] = ["command", "expect_json"];
-const CONDITIONS: [&str; 7] = ["equals", "not_equals", "one_of", "min", "max", "matches", "exists"];
 const METHODS: [(&str, &str); 7] = [
     ("GET", "GET"),
     ("HEAD", "HEAD"),
@@ -219,7 +217,7 @@ fn headers(section: &Section<'_, '_>) -> Vec<Header> {
         let value = field.cx.variable(&variable);
         match &value {
             None => {
-                field.warn(format!("environment variable {variable} is not set: the check cannot be made"))
+                field.warn(format!("environment variable {variable} is not set: the check cannot be made"));
             }
             Some(value) if ureq::http::HeaderValue::from_str(value).is_err() => {
                 field.error(format!(
@@ -313,16 +311,6 @@ fn process(section: &Section<'_, '_>) -> Option<Probe> {
     Some(Probe::Process { pattern })
 }
 
-fn compile(field: &Field<'_, '_>, text: &str) -> Option<regex::Regex> {
-    match pattern::compile(text) {
-        Ok(pattern) => Some(pattern),
-        Err(reason) => {
-            field.error(format!("invalid regular expression {}: {reason}", quoted(text)));
-            None
-        }
-    }
-}
-
 fn custom(section: &Section<'_, '_>) -> Option<Probe> {
     let command = required(section, "command", Kind::Custom).and_then(|field| command(&field));
     let expect_json = expectations(section);
@@ -342,67 +330,4 @@ fn command(field: &Field<'_, '_>) -> Option<CustomCommand> {
     let arguments: Vec<Option<String>> = arguments.iter().map(Field::any_text).collect();
     let argv: Option<Vec<String>> = std::iter::once(program).chain(arguments).collect();
     Some(CustomCommand::Argv(argv?))
-}
-
-fn expectations(section: &Section<'_, '_>) -> Vec<JsonExpectation> {
-    let items = section
-        .get("expect_json")
-        .and_then(|field| field.list("a list such as [{\"path\": \"$.status\", \"equals\": \"ok\"}]"));
-    let items = items.unwrap_or_default();
-    items.iter().filter_map(|item| expectation(&item.section()?)).collect()
-}
-
-fn expectation(section: &Section<'_, '_>) -> Option<JsonExpectation> {
-    let mut known = vec!["path"];
-    known.extend(CONDITIONS);
-    section.only(&known);
-    let path = section.get("path");
-    if path.is_none() {
-        section.error("\"path\" is missing, such as \"$.status\"");
-    }
-    // `null` is a value to compare with in these two; elsewhere it means not set.
-    let written = |key: &str| match key {
-        "equals" | "not_equals" => section.get_or_null(key),
-        _ => section.get(key),
-    };
-    let set: Vec<(&str, Field<'_, '_>)> =
-        CONDITIONS.into_iter().filter_map(|key| Some((key, written(key)?))).collect();
-    let [(key, field)] = set.as_slice() else {
-        section.error(format!("expected exactly one of {}, found {}", CONDITIONS.join(", "), set.len()));
-        return None;
-    };
-    let condition = condition(key, field);
-    let path = path?;
-    match JsonExpectation::new(&path.text()?, condition?) {
-        Ok(expectation) => Some(expectation),
-        Err(reason) => {
-            path.error(format!("invalid JSONPath: {reason}; expected one such as \"$.status\""));
-            None
-        }
-    }
-}
-
-fn condition(key: &str, field: &Field<'_, '_>) -> Option<Condition> {
-    let number = || {
-        let number = field.json().and_then(|value| value.as_number().cloned());
-        if number.is_none() {
-            field.error("expected a number");
-        }
-        number
-    };
-    Some(match key {
-        "equals" => Condition::Equals(field.json()?),
-        "not_equals" => Condition::NotEquals(field.json()?),
-        "one_of" => {
-            let items = field.list("a list of values")?;
-            if items.is_empty() {
-                field.error("an empty list: nothing would be healthy");
-            }
-            Condition::OneOf(items.iter().filter_map(Field::json).collect())
-        }
-        "min" => Condition::Min(number()?),
-        "max" => Condition::Max(number()?),
-        "matches" => Condition::Matches(compile(field, &field.text()?)?),
-        _ => Condition::Exists(field.flag()?),
-    })
 }

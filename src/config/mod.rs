@@ -13,6 +13,7 @@ pub mod read;
 pub mod suggest;
 pub mod trust;
 
+mod expectations;
 mod field;
 mod health_check;
 mod notifications;

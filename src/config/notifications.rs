@@ -10,7 +10,7 @@ use super::service::{NotifyKey, YEAR};
 use super::suggest::suggest;
 
 /// Used where topics are named and no server.
-const PUBLIC_SERVER: &str = "https://ntfy.sh";
+pub(super) const PUBLIC_SERVER: &str = "https://ntfy.sh";
 
 /// The section, and what is needed to give each service its topic.
 pub(super) struct Read {
@@ -58,6 +58,7 @@ pub(super) fn read(cx: &Context<'_>, section: Option<&Section<'_, '_>>) -> Read 
             from_environment(cx, "NTFY_TOPIC", |text| topic_name(text).map(|()| text.to_owned()))
                 .map(|secret| Topic { label: None, secret })
         });
+    // A literal topic of a service asks for a server too; the reader of services sees to that.
     let some_topic = read.notifications.default_topic.is_some() || !read.topics.is_empty();
     read.notifications.server = server.or_else(|| some_topic.then(|| PUBLIC_SERVER.to_owned()));
     read
@@ -95,7 +96,7 @@ impl Read {
         let meant =
             suggest(text, labels).map_or(String::new(), |meant| format!("; did you mean \"{meant}\"?"));
         field.error(format!(
-            "no such key in notifications.ntfy.topics ({known}){meant}; a literal topic is written \"topic:NAME\""
+            "no such key in notifications.ntfy.topics ({known}{meant}); a literal topic is written \"topic:NAME\""
         ));
     }
 

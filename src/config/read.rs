@@ -9,7 +9,7 @@ use super::Env;
 use super::field::{Context, Field, Section, quoted};
 use super::health_check;
 use super::model::{
-    Config, ContainerStart, HealthCheck, Probe, RestartMethod, Service, ServiceName, Vantage,
+    Config, ContainerStart, HealthCheck, Notify, Probe, RestartMethod, Service, ServiceName, Vantage,
 };
 use super::notifications;
 use super::problem::{Problem, Severity};
@@ -84,9 +84,12 @@ fn whole(root: &Field<'_, '_>, path: &Path, default_state_dir: PathBuf) -> Optio
     rules::dependencies(root.cx, &mut drafts);
     rules::restarts(&mut drafts, &settings);
     rules::windows(&mut drafts, &settings);
-    rules::listeners(root.cx, &drafts, &notifications.notifications);
+    let mut notifications = notifications.notifications;
+    if drafts.iter().any(|draft| matches!(draft.service.notify, Notify::Topic(_))) {
+        notifications.server.get_or_insert_with(|| notifications::PUBLIC_SERVER.to_owned());
+    }
+    rules::listeners(root.cx, &drafts, &notifications);
     let services = drafts.into_iter().map(|draft| draft.service).collect();
-    let notifications = notifications.notifications;
     Some(Config { path: path.to_owned(), services, recovery: settings, notifications })
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::field::Context;
+use super::field::{Context, Field};
 use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings};
 use super::problem::Severity;
 use super::read::Draft;
@@ -43,7 +43,7 @@ pub(super) fn dependencies(cx: &Context<'_>, drafts: &mut [Draft<'_, '_>]) {
         let path: Vec<&str> = cycle.iter().map(|&i| names[i].as_str()).collect();
         let first = &drafts[cycle[0]];
         let field = first.section.get("dependencies");
-        let at = field.as_ref().map_or(first.at, |field| field.at());
+        let at = field.as_ref().map_or(first.at, Field::at);
         let place = super::field::child(&first.section.path, "dependencies");
         let text =
             format!("these services need each other: {}; remove one of the dependencies", path.join(" → "));
@@ -155,7 +155,6 @@ fn period(service: &Service, settings: &Settings) -> Duration {
     let schedule = settings.schedule;
     let interval = service.check.interval.unwrap_or(Duration::ZERO);
     // Both are bounded by the reader, and the quotient by their ratio.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let times = (interval.as_secs_f64() / schedule.as_secs_f64()).ceil().max(1.0) as u32;
     schedule.saturating_mul(times)
 }
