@@ -225,3 +225,16 @@ pub fn debug_notes(verbosity: Verbosity) {
     // Only a second logger can fail here, and the first one then does the work.
     drop(logger);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::color;
+
+    #[test]
+    fn only_the_level_is_colored() {
+        assert_eq!(color("T ERROR a b"), "T \x1b[31mERROR\x1b[0m a b");
+        assert_eq!(color("T WARNING a"), "T \x1b[33mWARNING\x1b[0m a");
+        assert_eq!(color("T INFO a"), "T \x1b[32mINFO\x1b[0m a");
+        assert_eq!(color("odd"), "odd");
+    }
+}

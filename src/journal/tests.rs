@@ -8,6 +8,7 @@ use time::macros::datetime;
 use super::{Format, parse, render};
 use crate::config::model::ServiceName;
 use crate::event::{Event, EventKind, Level, phrase};
+use crate::stats::{Calendar, Kind, Scanner};
 
 fn name(text: &str) -> ServiceName {
     ServiceName::new(text).unwrap()
@@ -232,6 +233,41 @@ proptest! {
             // A failed look's sentence is made of two: `Health check failed` and `attempting recovery`.
             let own = own + usize::from(matches!(event.kind, EventKind::CheckFailed { .. }));
             prop_assert_eq!(phrases, own, "{}", line);
+        }
+    }
+
+    /// The statistics read a line of either format as the one event it is.
+    #[test]
+    fn the_statistics_count_what_was_written(event in any_event()) {
+        let found = [Format::Text, Format::Json].map(|format| {
+            let mut found = Vec::new();
+            let line = render(&event, format) + "\n";
+            let calendar = Calendar::new(datetime!(2026-11-21 12:00 UTC));
+            Scanner::new(calendar).scan(line.as_bytes(), &mut |fact| {
+                if fact.kind == Kind::Other {
+                    return;
+                }
+                found.push((String::from_utf8_lossy(fact.service).into_owned(), fact.kind, fact.at));
+            });
+            found
+        });
+        let kind = match event.kind {
+            EventKind::CheckPassed { .. } => Some(Kind::Passed),
+            EventKind::CheckFailed { .. } => Some(Kind::Failed),
+            EventKind::CannotCheck { .. } => Some(Kind::Unknown),
+            EventKind::ManuallyStopped { .. } => Some(Kind::Stopped),
+            EventKind::GivenUp { .. } => Some(Kind::GivenUp),
+            EventKind::HealedWithoutRestart => Some(Kind::Healed),
+            EventKind::Executing { .. } => Some(Kind::Executing),
+            EventKind::Recovered { .. } => Some(Kind::Recovered),
+            EventKind::RecoveryFailed { .. } => Some(Kind::NotRecovered),
+            EventKind::Blocked { .. } | EventKind::Note { .. } => None,
+        };
+        let at = i64::try_from(event.at.unix_timestamp_nanos() / 1_000_000).ok();
+        let service = event.service.as_ref().map(ToString::to_string).unwrap_or_default();
+        let expected: Vec<_> = kind.map(|kind| (service, kind, at)).into_iter().collect();
+        for found in found {
+            prop_assert_eq!(&found, &expected);
         }
     }
 

@@ -80,26 +80,135 @@ static PHRASES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!("(?-u){}", phrases.join("|"))).expect("escaped literals are a valid expression")
 });
 
-/// Tells `each` of every fact in `chunk`, which holds whole lines.
-pub fn scan(chunk: &[u8], calendar: &Calendar, each: &mut impl FnMut(&Fact<'_>)) {
-    let mut rest = chunk;
-    while !rest.is_empty() {
-        if let Some((fact, read)) = own(rest) {
+/// Finds facts in lines, and remembers how the last ones looked: most of a log is alike.
+#[derive(Debug)]
+pub struct Scanner {
+    calendar: Calendar,
+    minute: Minute,
+    templates: Templates,
+}
+
+impl Scanner {
+    /// A scanner that has seen nothing.
+    #[must_use]
+    pub fn new(calendar: Calendar) -> Self {
+        Self { calendar, minute: Minute::default(), templates: Templates::default() }
+    }
+
+    /// Tells `each` of every fact in `chunk`, which holds whole lines.
+    pub fn scan(&mut self, chunk: &[u8], each: &mut impl FnMut(&Fact<'_>)) {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            if let Some((fact, read)) = self.known(rest) {
+                each(&fact);
+                rest = after_line(rest, read);
+                continue;
+            }
+            // Nothing known at this place: leap to the next phrase, over all lines that have none.
+            let Some(found) = PHRASES.find(rest) else { return };
+            let start = memrchr(b'\n', &rest[..found.start()]).map_or(0, |newline| newline + 1);
+            if start > 0 {
+                rest = &rest[start..];
+                if let Some((fact, read)) = self.known(rest) {
+                    each(&fact);
+                    rest = after_line(rest, read);
+                    continue;
+                }
+            }
+            let next = after_line(rest, found.start() - start);
+            self.foreign(&rest[..rest.len() - next.len()], each);
+            rest = next;
+        }
+    }
+
+    /// The fact of a line that looks like one of ours, in either format, or like the last ones, and how far
+    /// the line was read.
+    fn known<'a>(&mut self, line: &'a [u8]) -> Option<(Fact<'a>, usize)> {
+        if line[0] == b'{' {
+            return own_json(line, &mut self.minute);
+        }
+        if let Some(found) = own_text(line, &mut self.minute) {
+            return Some(found);
+        }
+        let (prefix, after, kind) = self.templates.split(line)?;
+        let (service, doubtful) = name_at_start(after);
+        let fact = Fact { service, kind, at: self.calendar.find(prefix), doubtful };
+        is_name(service).then_some((fact, prefix.len()))
+    }
+
+    /// A line that is not exactly as we write it: with another prefix, of another runner, or wrapped in JSON.
+    fn foreign(&mut self, line: &[u8], each: &mut impl FnMut(&Fact<'_>)) {
+        // A crash can leave a run of zero bytes before the next line.
+        let text = line[line.iter().position(|&b| b != 0).unwrap_or(line.len())..].trim_ascii();
+        if text.starts_with(b"{") && wrapped(text, &self.calendar, each).is_break() {
+            return;
+        }
+        if let Some((mut fact, phrase_at)) = first_phrase(text) {
+            fact.at = self.calendar.find(&text[..phrase_at]);
             each(&fact);
-            rest = after_line(rest, read);
-            continue;
+            if line.starts_with(text) {
+                self.templates.learn(&text[..phrase_at], &text[phrase_at..]);
+            }
         }
-        // No fact of ours at this place: leap to the next phrase, over all lines that have none.
-        let Some(found) = PHRASES.find(rest) else { return };
-        let start = memrchr(b'\n', &rest[..found.start()]).map_or(0, |newline| newline + 1);
-        let tail = &rest[start..];
-        if start > 0 && own(tail).is_some() {
-            rest = tail;
-            continue;
+    }
+}
+
+/// The minute of the last line of ours: the next line is mostly of the same.
+#[derive(Debug, Default)]
+struct Minute {
+    /// `2026-11-21T10:05:`
+    text: [u8; 17],
+    at: Millis,
+}
+
+impl Minute {
+    /// As [`instant::own`].
+    fn read(&mut self, stamp: &[u8; 24]) -> Option<Millis> {
+        let digit = |at: usize| i64::from(stamp[at].wrapping_sub(b'0'));
+        let is_digit = |at: usize| stamp[at].is_ascii_digit();
+        let rest_is_plain =
+            [17, 18, 20, 21, 22].into_iter().all(is_digit) && stamp[19] == b'.' && stamp[23] == b'Z';
+        let within = (digit(17) * 10 + digit(18)) * 1000 + digit(20) * 100 + digit(21) * 10 + digit(22);
+        if stamp[..17] == self.text && rest_is_plain && stamp[17] < b'6' {
+            return Some(self.at + within);
         }
-        let next = after_line(rest, found.start());
-        foreign(&rest[start..rest.len() - next.len()], calendar, each);
-        rest = next;
+        let at = instant::own(stamp)?;
+        self.text.copy_from_slice(&stamp[..17]);
+        self.at = at - within;
+        Some(at)
+    }
+}
+
+/// What stood before the phrase in lines of others, with `0` for every digit. No phrase holds a digit, so a
+/// prefix that differs in digits alone holds no phrase either: its line's first one follows it.
+#[derive(Debug, Default)]
+struct Templates {
+    known: [Vec<u8>; 4],
+    oldest: usize,
+}
+
+impl Templates {
+    fn learn(&mut self, prefix: &[u8], phrase: &[u8]) {
+        let short = !prefix.is_empty() && prefix.len() <= 100;
+        if !short || !BEFORE.iter().any(|(text, _)| phrase.starts_with(text.as_bytes())) {
+            return;
+        }
+        let template = prefix.iter().map(|&b| if b.is_ascii_digit() { b'0' } else { b }).collect();
+        self.known[self.oldest] = template;
+        self.oldest = (self.oldest + 1) % self.known.len();
+    }
+
+    /// The prefix, what follows the phrase, and its kind.
+    fn split<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8], Kind)> {
+        let alike = |(&byte, &known): (&u8, &u8)| byte == known || (known == b'0' && byte.is_ascii_digit());
+        self.known.iter().filter(|template| !template.is_empty()).find_map(|template| {
+            let (prefix, rest) = line.split_at_checked(template.len())?;
+            if !prefix.iter().zip(template).all(alike) {
+                return None;
+            }
+            let (phrase, kind) = BEFORE.iter().find(|(phrase, _)| rest.starts_with(phrase.as_bytes()))?;
+            Some((prefix, &rest[phrase.len()..], *kind))
+        })
     }
 }
 
@@ -114,14 +223,10 @@ pub fn first_time(chunk: &[u8], calendar: &Calendar) -> Option<Millis> {
     chunk.split(|&byte| byte == b'\n').find_map(|line| calendar.find(line))
 }
 
-/// A line of this program, in either format, and how far it was read.
-fn own(line: &[u8]) -> Option<(Fact<'_>, usize)> {
-    if line[0] == b'{' { own_json(line) } else { own_text(line) }
-}
-
-fn own_text(line: &[u8]) -> Option<(Fact<'_>, usize)> {
+/// A line of this program, and how far it was read.
+fn own_text<'a>(line: &'a [u8], minute: &mut Minute) -> Option<(Fact<'a>, usize)> {
     let (stamp, rest) = line.split_first_chunk::<24>()?;
-    let at = Some(instant::own(stamp)?);
+    let at = Some(minute.read(stamp)?);
     let rest = rest.strip_prefix(b" ")?;
     let rest = rest
         .strip_prefix(b"INFO ")
@@ -137,9 +242,9 @@ fn own_text(line: &[u8]) -> Option<(Fact<'_>, usize)> {
 }
 
 /// `{"ts":"…","level":"…","event":"…","service":"…","message":…`, exactly as we write it.
-fn own_json(line: &[u8]) -> Option<(Fact<'_>, usize)> {
+fn own_json<'a>(line: &'a [u8], minute: &mut Minute) -> Option<(Fact<'a>, usize)> {
     let (stamp, rest) = line.strip_prefix(br#"{"ts":""#)?.split_first_chunk::<24>()?;
-    let at = Some(instant::own(stamp)?);
+    let at = Some(minute.read(stamp)?);
     let rest = rest.strip_prefix(br#"","level":""#)?;
     let rest = rest
         .strip_prefix(b"INFO")
@@ -168,19 +273,6 @@ fn kind_of_event(event: &[u8]) -> Option<Kind> {
         b"blocked" | b"note" => Kind::Other,
         _ => return None,
     })
-}
-
-/// A line that is not exactly as we write it: with another prefix, of another runner, or wrapped in JSON.
-fn foreign(line: &[u8], calendar: &Calendar, each: &mut impl FnMut(&Fact<'_>)) {
-    // A crash can leave a run of zero bytes before the next line.
-    let line = &line[line.iter().position(|&b| b != 0).unwrap_or(line.len())..].trim_ascii();
-    if line.starts_with(b"{") && wrapped(line, calendar, each).is_break() {
-        return;
-    }
-    if let Some((mut fact, phrase_at)) = first_phrase(line) {
-        fact.at = calendar.find(&line[..phrase_at]);
-        each(&fact);
-    }
 }
 
 /// An object: an event of ours that another tool wrote again, or a line of text in an envelope (`docker`'s

@@ -1,6 +1,6 @@
 //! Success rates from logs: bytes of lines go in, figures come out, in memory that does not grow with the log.
 //!
-//! [`scan`] finds what happened in lines of ours and of plain shell runners, [`Tally`] counts it. Opening and
+//! [`Scanner`] finds what happened in lines of ours and of plain shell runners, [`Tally`] counts it. Opening and
 //! ordering files is [`crate::journal::files`]', showing figures is [`crate::commands::stats`]'.
 //! `docs/log.md` tells people what counts.
 
@@ -9,7 +9,7 @@ mod line;
 mod tally;
 
 pub use instant::{Calendar, to_timestamp};
-pub use line::{Fact, Kind, first_time, scan};
+pub use line::{Fact, Kind, Scanner, first_time};
 pub use tally::{Figures, Filter, Outcome, Tally};
 
 #[cfg(test)]

@@ -4,16 +4,16 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::Kind::*;
-use super::{Calendar, Figures, Filter, Kind, Outcome, Tally, scan};
+use super::{Calendar, Fact, Figures, Filter, Kind, Outcome, Scanner, Tally};
 
-fn calendar() -> Calendar {
-    Calendar::new(datetime!(2026-11-21 12:00 UTC))
+fn scan(text: &[u8], each: &mut impl FnMut(&Fact<'_>)) {
+    Scanner::new(Calendar::new(datetime!(2026-11-21 12:00 UTC))).scan(text, each);
 }
 
 /// `(service, kind, seconds of the day)`
 fn facts(text: &[u8]) -> Vec<(String, Kind, Option<i64>)> {
     let mut found = Vec::new();
-    scan(text, &calendar(), &mut |fact| {
+    scan(text, &mut |fact| {
         let name = String::from_utf8_lossy(fact.service).into_owned();
         found.push((name, fact.kind, fact.at.map(|at| at / 1000 % 86_400)));
     });
@@ -22,7 +22,7 @@ fn facts(text: &[u8]) -> Vec<(String, Kind, Option<i64>)> {
 
 fn outcome(text: &str, filter: Filter) -> Outcome {
     let mut tally = Tally::new(filter);
-    scan(text.as_bytes(), &calendar(), &mut |fact| tally.add(fact));
+    scan(text.as_bytes(), &mut |fact| tally.add(fact));
     tally.finish()
 }
 
@@ -91,6 +91,15 @@ fn every_phrase_is_found_behind_any_prefix() {
             }
         }
     }
+}
+
+#[test]
+fn a_minute_is_remembered_and_its_leap_second_too() {
+    let lines = ["10:05:07.001", "10:05:60.500", "10:05:08.999", "10:06:00.000"]
+        .map(|clock| format!("2026-11-21T{clock}Z INFO Health check passed for a\n"));
+    let mut times = Vec::new();
+    scan(lines.concat().as_bytes(), &mut |fact| times.extend(fact.at.map(|at| at % 86_400_000 - 36_300_000)));
+    assert_eq!(times, [7_001, 60_500, 8_999, 60_000]);
 }
 
 #[test]
@@ -273,7 +282,7 @@ fn filters_take_from_and_before() {
 fn a_flood_of_names_does_not_fill_the_memory() {
     let mut tally = Tally::new(Filter::default());
     for n in 0..30_000 {
-        scan(format!("Health check passed: s{n}\n").as_bytes(), &calendar(), &mut |fact| tally.add(fact));
+        scan(format!("Health check passed: s{n}\n").as_bytes(), &mut |fact| tally.add(fact));
     }
     assert_eq!(tally.finish().services.len(), 10_000);
 }
@@ -313,7 +322,7 @@ proptest! {
     fn any_bytes_are_read_and_figures_add_up(bytes in soup()) {
         let mut tally = Tally::new(Filter::default());
         let mut looks = 0;
-        scan(&bytes, &calendar(), &mut |fact| {
+        scan(&bytes, &mut |fact| {
             looks += u64::from(matches!(fact.kind, Passed | Failed));
             tally.add(fact);
         });

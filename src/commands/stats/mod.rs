@@ -10,7 +10,7 @@ use crate::config::model::ServiceName;
 use crate::exit_code::ExitCode;
 use crate::journal::escape::shown;
 use crate::journal::files;
-use crate::stats::{Calendar, Filter, Outcome, Tally, scan};
+use crate::stats::{Calendar, Filter, Outcome, Scanner, Tally};
 use crate::when::When;
 
 /// What was asked for.
@@ -117,7 +117,8 @@ fn choose(
 
 fn read(path: &Path, calendar: &Calendar, tally: &mut Tally, input: &mut dyn Read) -> io::Result<()> {
     let reader = if path == Path::new("-") { files::decompress(input)? } else { files::open(path)? };
-    files::for_each_chunk(reader, |chunk| scan(chunk, calendar, &mut |fact| tally.add(fact)))
+    let mut scanner = Scanner::new(*calendar);
+    files::for_each_chunk(reader, |chunk| scanner.scan(chunk, &mut |fact| tally.add(fact)))
 }
 
 /// A complaint about the first service that nobody knows. Without a configuration and with empty logs no name
