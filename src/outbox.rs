@@ -131,7 +131,8 @@ impl Outbox {
         Ok(owed)
     }
 
-    /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later".
+    /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later"
+    /// (then nothing more goes that way: ntfy, or the command).
     /// One process sends at a time; the others wait for it within their budget, and send what it left.
     ///
     /// # Errors
@@ -155,7 +156,7 @@ impl Outbox {
             return Ok(report);
         };
         self.sweep(clock.now());
-        let mut sender = Sender { outbox: self, notifier, clock, end, judge, report };
+        let mut sender = Sender { outbox: self, notifier, clock, end, judge, closed: Vec::new(), report };
         // Others may have put something in meanwhile, and leave it to us.
         while sender.round()? {}
         let mut report = sender.report;
@@ -164,8 +165,7 @@ impl Outbox {
     }
 
     fn add(&self, alert: &Alert) -> Result<(), StoreError> {
-        let content = serde_json::to_vec(alert)
-            .map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
+        let content = serde_json::to_vec(alert).map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
         loop {
             let number = self.counter.fetch_add(1, Ordering::Relaxed);
             let nanos = alert.at.unix_timestamp_nanos().max(0);
@@ -267,12 +267,22 @@ struct Sender<'a> {
     clock: &'a dyn Clock,
     end: Duration,
     judge: &'a dyn Fn(&Alert) -> Delivery,
+    /// Ways on which nothing more is sent in this pass: a broken command must not silence ntfy.
+    closed: Vec<Way>,
     report: Report,
+}
+
+/// The ways to people, each with its own troubles.
+type Way = std::mem::Discriminant<Destination>;
+
+fn way(alert: &Alert) -> Way {
+    std::mem::discriminant(&alert.to)
 }
 
 /// What came of one message.
 enum Sent {
-    Yes(Alert),
+    Whole,
+    Short,
     Refused(String),
     Later(String),
 }
@@ -289,18 +299,20 @@ impl Sender<'_> {
         }
         self.report.errors.extend(listing.errors);
         let mut left = listing.waiting;
-        let worth_it = !left.is_empty();
+        let mut settled = false;
         while !left.is_empty() {
             let first = left.remove(0);
-            if !self.one(first, &mut left) {
-                return Ok(false);
+            if !self.closed.contains(&way(&first.alert)) {
+                settled |= self.one(first, &mut left);
             }
         }
-        Ok(worth_it)
+        Ok(settled)
     }
 
-    /// Sends the first one, together with those of `rest` that become one message with it; whether to go on.
+    /// Sends the first one, together with those of `rest` that become one message with it; whether they
+    /// are out of the way now.
     fn one(&mut self, first: Waiting, rest: &mut Vec<Waiting>) -> bool {
+        let way = way(&first.alert);
         let mut files = vec![first.path];
         let alert = match (self.judge)(&first.alert) {
             Delivery::AsItIs => first.alert,
@@ -312,7 +324,7 @@ impl Sender<'_> {
                     let recovers = joins && other.alert.kind == AlertKind::ServiceRecovered;
                     match (self.judge)(&other.alert) {
                         Delivery::Over { from: f, to: t } if joins => (from, to) = (from.min(f), to.max(t)),
-                        // It says all, and follows for another destination's sake or an earlier failure's.
+                        // An earlier failure was delivered there: its recovery says all.
                         Delivery::AsItIs if recovers => recovery = Some(other.alert.clone()),
                         _ => return true,
                     }
@@ -322,14 +334,17 @@ impl Sender<'_> {
                 recovery.unwrap_or_else(|| late::over(&first.alert, from, to, self.clock.now()))
             }
         };
-        match self.send(&alert) {
-            Sent::Yes(sent) => self.delivered(sent, &files),
+        let done = match self.send(&alert) {
+            Sent::Whole => self.delivered(alert, &files),
+            Sent::Short => self.delivered(late::short(&alert), &files),
             Sent::Refused(why) => self.refused(alert, why, &files),
-            Sent::Later(why) => {
-                self.report.stopped = Some(why);
-                false
-            }
+            Sent::Later(why) => Err(why),
+        };
+        if let Err(why) = &done {
+            self.report.stopped.get_or_insert_with(|| why.clone());
+            self.closed.push(way);
         }
+        done.is_ok()
     }
 
     fn send(&self, alert: &Alert) -> Sent {
@@ -339,50 +354,50 @@ impl Sender<'_> {
             return over();
         }
         match self.notifier.send(alert, left()) {
-            Ok(()) => return Sent::Yes(alert.clone()),
+            Ok(()) => return Sent::Whole,
             Err(NotifyError::Later(why)) => return Sent::Later(why),
             Err(NotifyError::Rejected(_)) if left().is_zero() => return over(),
             Err(NotifyError::Rejected(_)) => {}
         }
         let short = late::short(alert);
         match self.notifier.send(&short, left()) {
-            Ok(()) => Sent::Yes(short),
+            Ok(()) => Sent::Short,
             Err(NotifyError::Later(why)) => Sent::Later(why),
             Err(NotifyError::Rejected(why)) => Sent::Refused(why),
         }
     }
 
     /// The record of the yes: first that its recovery is owed, then that it need not be sent again.
-    fn delivered(&mut self, alert: Alert, files: &[PathBuf]) -> bool {
+    fn delivered(&mut self, alert: Alert, files: &[PathBuf]) -> Result<(), String> {
         if alert.kind.is_failure()
             && let Err(e) = self.outbox.owe(&alert, self.clock.now())
         {
             self.report.errors.push(e);
         }
         self.report.delivered.push(alert);
-        let mut removed = true;
-        for path in files {
-            if let Err(e) = remove(path) {
-                self.report.errors.push(e);
-                removed = false;
-            }
-        }
-        if !removed {
-            self.report.stopped = Some("a delivered alert cannot be removed from the outbox".to_owned());
-        }
-        removed
+        self.each(files, "a delivered alert cannot be removed from the outbox", remove)
     }
 
-    fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> bool {
+    fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> Result<(), String> {
         self.report.rejected.push((alert, why));
-        for path in files {
-            if let Err(e) = self.outbox.set_aside(path, "rejected") {
-                self.report.errors.push(e);
-                self.report.stopped = Some("a refused alert cannot be set aside".to_owned());
-                return false;
-            }
-        }
-        true
+        let outbox = self.outbox;
+        self.each(files, "a refused alert cannot be set aside", |path| {
+            outbox.set_aside(path, "rejected").map(drop)
+        })
+    }
+
+    /// Does that with all the files. What cannot be put out of the way ends the sending: it would be sent
+    /// again and again.
+    fn each(
+        &mut self,
+        files: &[PathBuf],
+        otherwise: &str,
+        act: impl Fn(&Path) -> Result<(), StoreError>,
+    ) -> Result<(), String> {
+        let errors: Vec<StoreError> = files.iter().filter_map(|path| act(path).err()).collect();
+        let done = if errors.is_empty() { Ok(()) } else { Err(otherwise.to_owned()) };
+        self.report.errors.extend(errors);
+        done
     }
 }
 

@@ -23,9 +23,12 @@ pub fn over(alert: &Alert, from: Timestamp, to: Option<Timestamp>, now: Timestam
         AlertKind::EngineUnreachable => {
             (alert.kind, format!("Docker Reachable Again on {host}"), "was unreachable", "reachable again")
         }
-        AlertKind::RecoveryConfigInvalid => {
-            (alert.kind, format!("Recovery Configuration Valid Again on {host}"), "was invalid", "valid again")
-        }
+        AlertKind::RecoveryConfigInvalid => (
+            alert.kind,
+            format!("Recovery Configuration Valid Again on {host}"),
+            "was invalid",
+            "valid again",
+        ),
         _ => (AlertKind::ServiceRecovered, format!("{subject} Recovered"), "was down", "recovered"),
     };
     let status = format!("{was} {}, {is}; delivery delayed", interval(from, to));
@@ -40,7 +43,15 @@ pub fn over(alert: &Alert, from: Timestamp, to: Option<Timestamp>, now: Timestam
         timestamp(from),
         alert.kind,
     );
-    Alert { kind, at: now, priority: PRIORITY, tags: vec!["white_check_mark".into()], title, body, ..alert.clone() }
+    Alert {
+        kind,
+        at: now,
+        priority: PRIORITY,
+        tags: vec!["white_check_mark".into()],
+        title,
+        body,
+        ..alert.clone()
+    }
 }
 
 /// `02:00–02:05Z`, with dates where the two are not of one day.
@@ -122,7 +133,11 @@ mod tests {
 
     #[test]
     fn the_short_form_is_short_and_plain() {
-        let long = Alert { title: "ü".repeat(300), services: vec!["s".repeat(5000)], ..alert(AlertKind::ServiceDown) };
+        let long = Alert {
+            title: "ü".repeat(300),
+            services: vec!["s".repeat(5000)],
+            ..alert(AlertKind::ServiceDown)
+        };
         let short = short(&long);
         assert!(short.body.len() <= SHORT_MAX && short.title.len() <= 80 && short.title.is_ascii());
         assert!(short.body.contains("\nAlert: SERVICE-DOWN\nHost: vps-1\nTime: 2026-11-21T10:05:07Z\n"));

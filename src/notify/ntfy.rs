@@ -117,7 +117,11 @@ impl Ntfy {
             {
                 text = text.replace(token.as_str(), "***");
             }
-            format!("ntfy server {}: {}", line(self.server.trim_end_matches('/')), cut_chars(&line(&text), 300))
+            format!(
+                "ntfy server {}: {}",
+                line(self.server.trim_end_matches('/')),
+                cut_chars(&line(&text), 300)
+            )
         };
         match error {
             NotifyError::Later(text) => NotifyError::Later(clean(text)),

@@ -4,7 +4,6 @@
 //! the same and stands here, in [`parse_marker`].
 
 use std::fmt;
-use std::fs::FileType;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -98,8 +97,13 @@ impl MarkerFile {
 /// What a marker's content means. Empty and unreadable content is a stop without end.
 #[must_use]
 pub fn parse_marker(content: &[u8], now: Timestamp, place: Place) -> Marker {
-    let file = serde_json::from_slice::<MarkerFile>(content)
-        .unwrap_or(MarkerFile { schema: 0, by: None, at: None, until: None, reason: None });
+    let file = serde_json::from_slice::<MarkerFile>(content).unwrap_or(MarkerFile {
+        schema: 0,
+        by: None,
+        at: None,
+        until: None,
+        reason: None,
+    });
     if file.until.is_some_and(|until| until <= now) {
         return Marker::Expired(vec![place]);
     }
@@ -267,7 +271,7 @@ fn read_one(folder: &Path, service: &ServiceName, now: Timestamp) -> Result<Mark
 /// No marker: fine where the folder is one, or is not there at all; not where it is a link to nowhere, such
 /// as to a file system that is not mounted.
 fn missing(folder: &Path) -> Result<(), StoreError> {
-    let link = folder.symlink_metadata().map(|m| FileType::is_symlink(&m.file_type())).unwrap_or(false);
+    let link = folder.symlink_metadata().is_ok_and(|m| m.file_type().is_symlink());
     match folder.metadata() {
         Err(e) if link => Err(StoreError::io("read", folder, e)),
         _ => Ok(()),

@@ -193,7 +193,9 @@ impl Store {
         let mut last = self.last_pass()?;
         let looked = looked.iter().map(|(name, at)| (name.as_str(), *at));
         last.merge(clock.now(), looked, |name| known.iter().any(|k| k.as_str() == name));
-        write_json(&path, &last)
+        let content = to_json(&path, &last)?;
+        // Losing it costs a look that was not due.
+        atomic::write_lazily(&path, &content, 0o644).map_err(|e| StoreError::io("write", &path, e))
     }
 
     fn file(&self, subject: &Subject) -> PathBuf {
@@ -258,7 +260,8 @@ impl StateGuard {
             }
             PathBuf::from(name)
         };
-        let free = (0..100).map(aside).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| aside(100));
+        let free =
+            (0..100).map(aside).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| aside(100));
         std::fs::rename(&self.path, &free).map_err(|e| StoreError::io("set aside", &self.path, e))?;
         Ok(free)
     }
@@ -280,8 +283,13 @@ fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<Option<T>, 
 }
 
 fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let fail = |e| StoreError::io("write", path, e);
-    let mut content = serde_json::to_vec_pretty(value).map_err(|e| fail(e.into()))?;
+    let content = to_json(path, value)?;
+    atomic::write(path, &content, 0o644, Existing::Replace).map_err(|e| StoreError::io("write", path, e))
+}
+
+fn to_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut content =
+        serde_json::to_vec_pretty(value).map_err(|e| StoreError::io("write", path, e.into()))?;
     content.push(b'\n');
-    atomic::write(path, &content, 0o644, Existing::Replace).map_err(fail)
+    Ok(content)
 }
