@@ -100,7 +100,7 @@ fn deliver_judged(
 }
 
 fn files(folder: &Path) -> usize {
-    std::fs::read_dir(folder).map(|d| d.filter(|e| e.as_ref().unwrap().path().is_file()).count()).unwrap_or(0)
+    std::fs::read_dir(folder).map_or(0, |d| d.filter(|e| e.as_ref().unwrap().path().is_file()).count())
 }
 
 #[test]

@@ -35,7 +35,9 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         rule(r#"(?i)\b(bearer)(\s+|%20)([^\s"',;&|<>()]+)"#, |c| format!("{}{}{HIDDEN}", &c[1], &c[2])),
         // `scheme://user:pass@host`; the last @ before the path ends the password.
-        rule(r#"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@"'?#]*):([^\s/"']+)@"#, |c| format!("{}:{HIDDEN}@", &c[1])),
+        rule(r#"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@"'?#]*):([^\s/"'?#]+)@"#, |c| {
+            format!("{}:{HIDDEN}@", &c[1])
+        }),
         rule(r#"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/:@"'?#*]{16,})@"#, |c| format!("{}{HIDDEN}@", &c[1])),
         // `PGPASSWORD=…`, `"password": "…"`, `&token=…`.
         rule(
@@ -166,6 +168,7 @@ mod tests {
         ("HTTP 503, expected 200–399", ""),
         ("ssh -p 22 host; mkdir -p /var/run", ""),
         ("http://localhost:9000/a@b", ""),
+        ("http://localhost:9000?mail=a@b", ""),
         ("bypass=1 monkey=banana author=anna", ""),
         ("no matching process: python -m app --port 80", ""),
     ];

@@ -136,6 +136,8 @@ pub enum ContainerStart {
 pub enum Notify {
     /// No alert (`null`, or nothing is configured anywhere).
     Nobody,
+    /// No topic, but `notifications.command` is run.
+    CommandOnly,
     /// That topic.
     Topic(Topic),
 }
