@@ -224,3 +224,16 @@ fn each_destination_goes_its_way() {
     let none = Notifiers::new(&Notifications { server: None, command: None, ..notifications });
     assert!(later(none.send(&to_topic(), LONG)).contains("no ntfy server is configured"));
 }
+
+#[test]
+fn a_server_that_speaks_no_tls_is_later() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = stream.read(&mut [0; 1024]);
+    });
+    let text = later(Ntfy::new(&url, Token::None).send(&to_topic(), LONG));
+    assert!(!text.contains("timeout"), "{text}");
+}
