@@ -89,8 +89,7 @@ pub enum Delivery {
     },
 }
 
-/// Where alerts of services with these settings go, each destination once. The machine's own alerts go to
-/// [`Notifications::default_topic`].
+/// Where alerts of services with these settings go, each destination once.
 #[must_use]
 pub fn destinations<'a>(
     notify: impl IntoIterator<Item = &'a Notify>,
@@ -98,26 +97,21 @@ pub fn destinations<'a>(
 ) -> BTreeSet<Destination> {
     let mut found = BTreeSet::new();
     for wanted in notify {
-        let Notify::Topic(topic) = wanted else { continue };
-        if notifications.server.is_some() {
+        if let (Notify::Topic(topic), Some(_)) = (wanted, &notifications.server) {
             found.insert(Destination::Ntfy { topic: topic.secret.clone() });
         }
-        if notifications.command.is_some() {
+        if *wanted != Notify::Nobody && notifications.command.is_some() {
             found.insert(Destination::Command);
         }
     }
     found
 }
 
-/// Where the machine's own alerts go (engine, configuration).
+/// Where the machine's own alerts go (engine, configuration): to the default topic, and to the command.
 #[must_use]
 pub fn machine_destinations(notifications: &Notifications) -> BTreeSet<Destination> {
-    let topic = notifications.default_topic.clone().map(Notify::Topic);
-    let mut found = destinations(topic.iter(), notifications);
-    if notifications.command.is_some() {
-        found.insert(Destination::Command);
-    }
-    found
+    let topic = notifications.default_topic.clone().map_or(Notify::CommandOnly, Notify::Topic);
+    destinations([&topic], notifications)
 }
 
 /// Something that must be told, and to whom.
@@ -207,6 +201,28 @@ mod tests {
             group: group.map(str::to_owned),
             to: BTreeSet::from([Destination::Ntfy { topic: topic.to_owned() }]),
         }
+    }
+
+    #[test]
+    fn nobody_means_nobody_and_the_command_hears_of_all_others() {
+        use crate::config::model::{Token, Topic};
+        let topic = |secret: &str| Notify::Topic(Topic { label: None, secret: secret.into() });
+        let ntfy = |topic: &str| Destination::Ntfy { topic: topic.into() };
+        let mut to = Notifications {
+            server: Some("http://localhost".into()),
+            default_topic: None,
+            token: Token::None,
+            cooldown: std::time::Duration::from_secs(3600),
+            command: Some("mail ops".into()),
+        };
+        let all = [topic("a"), topic("b"), topic("a"), Notify::Nobody, Notify::CommandOnly];
+        assert_eq!(destinations(&all, &to), [ntfy("a"), ntfy("b"), Destination::Command].into());
+        assert_eq!(destinations(&[Notify::Nobody], &to), BTreeSet::new());
+        assert_eq!(machine_destinations(&to), [Destination::Command].into());
+        to.server = None;
+        assert_eq!(destinations(&all[..1], &to), [Destination::Command].into());
+        to.command = None;
+        assert_eq!(destinations(&all, &to), BTreeSet::new());
     }
 
     #[test]

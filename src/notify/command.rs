@@ -105,7 +105,7 @@ fn kill(child: &Child) {
 
 fn last_words(said: Option<&mut File>) -> String {
     let Some(file) = said else { return String::new() };
-    let length = file.metadata().map(|m| m.len()).unwrap_or(0);
+    let length = file.metadata().map_or(0, |m| m.len());
     let start = length.saturating_sub(SAID_MAX);
     let mut text = Vec::new();
     let read = file.seek(std::io::SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut text));

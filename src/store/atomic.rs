@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 use super::error::StoreError;
 
@@ -21,11 +22,29 @@ pub enum Existing {
     Keep,
 }
 
-/// Puts `content` at `path`, whatever instant we are killed at. The folder must exist.
+/// Puts `content` at `path`, whatever instant we are killed at or the power fails. The folder must exist.
 ///
 /// # Errors
 /// What the system said; the old file is then untouched, and nothing is left behind.
 pub fn write(path: &Path, content: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
+    let file = temporary(path, content, mode)?;
+    file.as_file().sync_all()?;
+    match existing {
+        Existing::Replace => file.persist(path).map_err(|e| e.error)?,
+        Existing::Keep => file.persist_noclobber(path).map_err(|e| e.error)?,
+    };
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// The same without waiting for the disk, for what a power failure may take: a kill leaves it whole.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_lazily(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    temporary(path, content, mode)?.persist(path).map(drop).map_err(|e| e.error)
+}
+
+fn temporary(path: &Path, content: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -34,12 +53,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32, existing: Existing) -> io::
     file.write_all(content)?;
     // Not left to the umask, and not tempfile's 0600: monitors read the state.
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    match existing {
-        Existing::Replace => file.persist(path).map_err(|e| e.error)?,
-        Existing::Keep => file.persist_noclobber(path).map_err(|e| e.error)?,
-    };
-    sync_folder(folder)
+    Ok(file)
 }
 
 /// Makes renames and removals in that folder last.

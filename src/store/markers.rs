@@ -4,7 +4,6 @@
 //! the same and stands here, in [`parse_marker`].
 
 use std::fmt;
-use std::fs::FileType;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -272,7 +271,7 @@ fn read_one(folder: &Path, service: &ServiceName, now: Timestamp) -> Result<Mark
 /// No marker: fine where the folder is one, or is not there at all; not where it is a link to nowhere, such
 /// as to a file system that is not mounted.
 fn missing(folder: &Path) -> Result<(), StoreError> {
-    let link = folder.symlink_metadata().map(|m| FileType::is_symlink(&m.file_type())).unwrap_or(false);
+    let link = folder.symlink_metadata().is_ok_and(|m| m.file_type().is_symlink());
     match folder.metadata() {
         Err(e) if link => Err(StoreError::io("read", folder, e)),
         _ => Ok(()),

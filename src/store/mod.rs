@@ -205,7 +205,9 @@ impl Store {
         let mut last = self.last_pass()?;
         let looked = looked.iter().map(|(name, at)| (name.as_str(), *at));
         last.merge(clock.now(), looked, |name| known.iter().any(|k| k.as_str() == name));
-        write_json(&path, &last)
+        let content = to_json(&path, &last)?;
+        // Losing it costs a look that was not due.
+        atomic::write_lazily(&path, &content, 0o644).map_err(|e| StoreError::io("write", &path, e))
     }
 
     fn file(&self, subject: &Subject) -> PathBuf {
@@ -293,8 +295,13 @@ fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<Option<T>, 
 }
 
 fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let fail = |e| StoreError::io("write", path, e);
-    let mut content = serde_json::to_vec_pretty(value).map_err(|e| fail(e.into()))?;
+    let content = to_json(path, value)?;
+    atomic::write(path, &content, 0o644, Existing::Replace).map_err(|e| StoreError::io("write", path, e))
+}
+
+fn to_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut content =
+        serde_json::to_vec_pretty(value).map_err(|e| StoreError::io("write", path, e.into()))?;
     content.push(b'\n');
-    atomic::write(path, &content, 0o644, Existing::Replace).map_err(fail)
+    Ok(content)
 }

@@ -3,6 +3,8 @@
 //! Also kept there is who was told of a failure and not yet of its recovery (`owed/`), since a recovery is
 //! told only where a failure was. What is due is decided in `alert`, how it travels in `notify`.
 
+mod send;
+
 use std::fs::DirEntry;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,13 +13,16 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Delivery, Destination, late};
+use crate::alert::{Alert, Delivery, Destination};
 use crate::clock::{Clock, Timestamp};
-use crate::notify::{Notifier, NotifyError};
+use crate::notify::Notifier;
 use crate::state::AlertKind;
 use crate::store::atomic::{self, Existing};
 use crate::store::lock::fnv1a;
 use crate::store::{FileLock, Lock, StoreError};
+
+use self::send::Sender;
+pub use self::send::{Report, send_now};
 
 /// How long a pass sends alerts in all.
 pub const BUDGET: Duration = Duration::from_secs(30);
@@ -52,23 +57,6 @@ struct Debt {
     to: Destination,
     #[serde(with = "time::serde::rfc3339")]
     told_at: Timestamp,
-}
-
-/// What came of sending.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// What was delivered, as it was sent.
-    pub delivered: Vec<Alert>,
-    /// What was refused for good, also in short form, with the server's reason; kept in `rejected/`.
-    pub rejected: Vec<(Alert, String)>,
-    /// What is left for the next pass.
-    pub waiting: usize,
-    /// Why sending ended early.
-    pub stopped: Option<String>,
-    /// Files that could not be understood; kept in `damaged/`.
-    pub damaged: Vec<PathBuf>,
-    /// Files that could not be read, moved or removed.
-    pub errors: Vec<StoreError>,
 }
 
 impl Outbox {
@@ -131,7 +119,8 @@ impl Outbox {
         Ok(owed)
     }
 
-    /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later".
+    /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later"
+    /// (then nothing more goes that way: ntfy, or the command).
     /// One process sends at a time; the others wait for it within their budget, and send what it left.
     ///
     /// # Errors
@@ -155,7 +144,7 @@ impl Outbox {
             return Ok(report);
         };
         self.sweep(clock.now());
-        let mut sender = Sender { outbox: self, notifier, clock, end, judge, report };
+        let mut sender = Sender { outbox: self, notifier, clock, end, judge, closed: Vec::new(), report };
         // Others may have put something in meanwhile, and leave it to us.
         while sender.round()? {}
         let mut report = sender.report;
@@ -259,166 +248,9 @@ impl Listing {
     }
 }
 
-/// One process's turn at sending.
-struct Sender<'a> {
-    outbox: &'a Outbox,
-    notifier: &'a dyn Notifier,
-    clock: &'a dyn Clock,
-    end: Duration,
-    judge: &'a dyn Fn(&Alert) -> Delivery,
-    report: Report,
-}
-
-/// What came of one message.
-enum Sent {
-    Yes(Alert),
-    Refused(String),
-    Later(String),
-}
-
-impl Sender<'_> {
-    /// Sends what is there now; whether another look is worth it.
-    fn round(&mut self) -> Result<bool, StoreError> {
-        let listing = self.outbox.list()?;
-        for path in listing.damaged {
-            match self.outbox.set_aside(&path, "damaged") {
-                Ok(aside) => self.report.damaged.push(aside),
-                Err(e) => self.report.errors.push(e),
-            }
-        }
-        self.report.errors.extend(listing.errors);
-        let mut left = listing.waiting;
-        let worth_it = !left.is_empty();
-        while !left.is_empty() {
-            let first = left.remove(0);
-            if !self.one(first, &mut left) {
-                return Ok(false);
-            }
-        }
-        Ok(worth_it)
-    }
-
-    /// Sends the first one, together with those of `rest` that become one message with it; whether to go on.
-    fn one(&mut self, first: Waiting, rest: &mut Vec<Waiting>) -> bool {
-        let mut files = vec![first.path];
-        let alert = match (self.judge)(&first.alert) {
-            Delivery::AsItIs => first.alert,
-            Delivery::Over { from, to } => {
-                let (mut from, mut to) = (from, to);
-                let mut recovery = None;
-                rest.retain(|other| {
-                    let joins = joins(&first.alert, &other.alert);
-                    let recovers = joins && other.alert.kind == AlertKind::ServiceRecovered;
-                    match (self.judge)(&other.alert) {
-                        Delivery::Over { from: f, to: t } if joins => (from, to) = (from.min(f), to.max(t)),
-                        // It says all, and follows for another destination's sake or an earlier failure's.
-                        Delivery::AsItIs if recovers => recovery = Some(other.alert.clone()),
-                        _ => return true,
-                    }
-                    files.push(other.path.clone());
-                    false
-                });
-                recovery.unwrap_or_else(|| late::over(&first.alert, from, to, self.clock.now()))
-            }
-        };
-        match self.send(&alert) {
-            Sent::Yes(sent) => self.delivered(sent, &files),
-            Sent::Refused(why) => self.refused(alert, why, &files),
-            Sent::Later(why) => {
-                self.report.stopped = Some(why);
-                false
-            }
-        }
-    }
-
-    fn send(&self, alert: &Alert) -> Sent {
-        let left = || self.end.saturating_sub(self.clock.monotonic());
-        let over = || Sent::Later("the time for sending alerts is over".to_owned());
-        if left().is_zero() {
-            return over();
-        }
-        match self.notifier.send(alert, left()) {
-            Ok(()) => return Sent::Yes(alert.clone()),
-            Err(NotifyError::Later(why)) => return Sent::Later(why),
-            Err(NotifyError::Rejected(_)) if left().is_zero() => return over(),
-            Err(NotifyError::Rejected(_)) => {}
-        }
-        let short = late::short(alert);
-        match self.notifier.send(&short, left()) {
-            Ok(()) => Sent::Yes(short),
-            Err(NotifyError::Later(why)) => Sent::Later(why),
-            Err(NotifyError::Rejected(why)) => Sent::Refused(why),
-        }
-    }
-
-    /// The record of the yes: first that its recovery is owed, then that it need not be sent again.
-    fn delivered(&mut self, alert: Alert, files: &[PathBuf]) -> bool {
-        if alert.kind.is_failure()
-            && let Err(e) = self.outbox.owe(&alert, self.clock.now())
-        {
-            self.report.errors.push(e);
-        }
-        self.report.delivered.push(alert);
-        let mut removed = true;
-        for path in files {
-            if let Err(e) = remove(path) {
-                self.report.errors.push(e);
-                removed = false;
-            }
-        }
-        if !removed {
-            self.report.stopped = Some("a delivered alert cannot be removed from the outbox".to_owned());
-        }
-        removed
-    }
-
-    fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> bool {
-        self.report.rejected.push((alert, why));
-        for path in files {
-            if let Err(e) = self.outbox.set_aside(path, "rejected") {
-                self.report.errors.push(e);
-                self.report.stopped = Some("a refused alert cannot be set aside".to_owned());
-                return false;
-            }
-        }
-        true
-    }
-}
-
-/// Sends alerts that could not be put into the outbox; what cannot be delivered now is lost, and the
-/// report's `waiting` counts it, so that the caller can say so.
-pub fn send_now(alerts: &[Alert], notifier: &dyn Notifier, clock: &dyn Clock, budget: Duration) -> Report {
-    let end = clock.monotonic() + budget;
-    let mut report = Report::default();
-    for (index, alert) in alerts.iter().enumerate() {
-        let left = end.saturating_sub(clock.monotonic());
-        let outcome = match notifier.send(alert, left) {
-            Err(NotifyError::Rejected(_)) => {
-                notifier.send(&late::short(alert), end.saturating_sub(clock.monotonic()))
-            }
-            other => other,
-        };
-        match outcome {
-            Ok(()) => report.delivered.push(alert.clone()),
-            Err(NotifyError::Rejected(why)) => report.rejected.push((alert.clone(), why)),
-            Err(NotifyError::Later(why)) => {
-                report.stopped = Some(why);
-                report.waiting = alerts.len() - index;
-                break;
-            }
-        }
-    }
-    report
-}
-
 /// Whether both tell the same to the same.
 fn same(a: &Alert, b: &Alert) -> bool {
     a.kind == b.kind && a.to == b.to && a.incidents == b.incidents && a.services == b.services
-}
-
-/// Whether two alerts of incidents that are over become one message.
-fn joins(a: &Alert, b: &Alert) -> bool {
-    a.to == b.to && a.incidents == b.incidents
 }
 
 /// The keys of the subjects an alert is about.
