@@ -1,6 +1,8 @@
 //! The batch protocol through a real `docker exec`, in containers of one busybox. Skipped, visibly, where no
 //! engine answers; `RECOVERY_REQUIRE_DOCKER=1` makes that a failure.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,7 +32,8 @@ impl Container {
     /// `None`, visibly, where there is no engine or no static busybox.
     fn start(options: &[&str]) -> Option<Self> {
         let engine = Command::new("docker").arg("version").stdin(Stdio::null()).output();
-        let busybox = ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|file| fs::metadata(file).is_ok());
+        let busybox =
+            ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|file| fs::metadata(file).is_ok());
         let (true, Some(busybox)) = (engine.is_ok_and(|output| output.status.success()), busybox) else {
             assert!(std::env::var_os("RECOVERY_REQUIRE_DOCKER").is_none(), "no engine, or no busybox");
             eprintln!("skipped: no container engine answers, or busybox is not installed");
@@ -48,13 +51,14 @@ impl Container {
         // Where busybox is not static it needs its libraries.
         let needed = Command::new("ldd").arg(busybox).output();
         for word in needed.map(|output| words(&output)).unwrap_or_default().split_whitespace() {
-            if word.starts_with('/') {
-                let to = root.path().join(&word[1..]);
+            if let Some(inside) = word.strip_prefix('/') {
+                let to = root.path().join(inside);
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
                 fs::copy(word, to).unwrap();
             }
         }
-        fs::write(root.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nworker:x:500:500::/:/bin/sh\n").unwrap();
+        fs::write(root.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nworker:x:500:500::/:/bin/sh\n")
+            .unwrap();
         let folder = root.path().to_str().unwrap();
         let tag = "recovery-batch-test:busybox";
         let import = format!("tar -C '{folder}' -c . | docker import - {tag}");
@@ -143,7 +147,9 @@ fn process(pattern: &str) -> HealthCheck {
 
 #[test]
 fn a_read_only_container_and_another_user_are_looked_at_in_one_exec() {
-    let Some(container) = Container::start(&["--read-only", "--tmpfs", "/var/run/manual-stop"]) else { return };
+    let Some(container) = Container::start(&["--read-only", "--tmpfs", "/var/run/manual-stop"]) else {
+        return;
+    };
     docker(&["exec", &container.id, "touch", "/var/run/manual-stop/svc.stopped"]);
     let mut checks = vec![process("^sleep 4000$"), process("^nothing$")];
     checks.extend((0..50).map(|n| shell(&format!("echo {n}; exit {}", n % 3), 20)));
@@ -207,7 +213,11 @@ fn a_paused_container_says_nothing_of_its_services() {
     });
     assert!(matches!(looks[0].health, Health::Unknown(Unknown::Frozen { .. })), "{:?}", looks[0]);
     let paused = container.look(None, &[shell("exit 0", 3)]);
-    assert!(matches!(&paused[0].health, Health::Unknown(Unknown::ContainerState { state, .. }) if state == "paused"), "{:?}", paused[0]);
+    assert!(
+        matches!(&paused[0].health, Health::Unknown(Unknown::ContainerState { state, .. }) if state == "paused"),
+        "{:?}",
+        paused[0]
+    );
     docker(&["unpause", &container.id]);
     container.until_processes("sleep 2", false);
     container.until_processes(":rcvy:", false);

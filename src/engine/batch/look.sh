@@ -122,7 +122,7 @@ two() { { ask "$1" 2>&4 4>&- | carry "$1" o "$2" >&3 4>&-; } 4>&1 | carry "$1" e
 
 list() {
   f=
-  for d in /proc/[0-9]*; do f="$f $d/stat $d/cmdline"; done
+  for d in /proc/[0-9]*; do f="$f $d/stat $d/cmdline /proc/sys/kernel/ostype"; done
   if [ "$CAT" ]; then
     say l
     cat $f 2>/dev/null
