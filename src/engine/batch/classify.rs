@@ -28,9 +28,9 @@ pub fn classify(stdout: &str, stderr: &str, exit: Option<i32>) -> Unknown {
         Unknown::Other(format!("the user is not known in the container: {}", last(&text)))
     } else if oci && (has("resource temporarily unavailable") || has("cannot allocate memory")) {
         Unknown::CannotFork(subject(&text))
-    } else if has("executable file not found") || oci && has("no such file or directory") {
-        Unknown::NoShell(subject(&text))
-    } else if oci && has("permission denied") {
+    } else if has("executable file not found")
+        || oci && (has("no such file or directory") || has("permission denied"))
+    {
         Unknown::NoShell(subject(&text))
     } else if has("cannot connect to the docker daemon")
         || has("permission denied")

@@ -2,14 +2,18 @@
 
 use crate::check::judge::ProcessRow;
 
-/// The rows in a listing. A command line ends where something in the exact shape of the next `stat` begins:
-/// most end with a NUL, but a program may have overwritten its own.
+/// Stands after each command line: the content of `/proc/sys/kernel/ostype`. Most end with a NUL, but a
+/// program may have overwritten its own.
+const SEPARATOR: &str = "Linux";
+
+/// The rows in a listing. A command line ends where a line in the exact shape of the next `stat` begins.
 pub(super) fn rows(raw: &[u8]) -> Vec<ProcessRow> {
     let mut rows = Vec::new();
     let mut at = 0;
     let mut open: Option<(ProcessRow, usize)> = None;
     while at < raw.len() {
-        if let Some((row, length)) = stat(&raw[at..]) {
+        let begins = at == 0 || matches!(raw[at - 1], b'\n' | 0);
+        if let Some((row, length)) = stat(&raw[at..]).filter(|_| begins) {
             close(&mut rows, open.take(), raw, at);
             at += length;
             open = Some((row, at));
@@ -24,7 +28,13 @@ pub(super) fn rows(raw: &[u8]) -> Vec<ProcessRow> {
 fn close(rows: &mut Vec<ProcessRow>, open: Option<(ProcessRow, usize)>, raw: &[u8], end: usize) {
     let Some((mut row, start)) = open else { return };
     let text = String::from_utf8_lossy(&raw[start..end]);
-    let words: Vec<&str> = text.trim_end_matches(['\0', '\n']).split('\0').collect();
+    let mut text = text.trim_end_matches('\n');
+    // One for each process that went away in the middle, too.
+    while let Some(rest) = text.strip_suffix(SEPARATOR) {
+        text = rest.trim_end_matches('\n');
+    }
+    let text = text.trim_end_matches('\0');
+    let words: Vec<&str> = text.split('\0').collect();
     row.command_line = words.join(" ");
     rows.push(row);
 }
@@ -82,10 +92,10 @@ mod tests {
         let mut raw = stat_line(1, "init", 0).into_bytes();
         raw.extend_from_slice(b"/sbin/init\0--x y\0");
         raw.extend(stat_line(7, "a) S 1 (b\n", 1).into_bytes());
-        raw.extend_from_slice(b"nginx: master 8 (x) S 1 2 3");
+        raw.extend_from_slice(b"nginx: master 8 (x) S 1 2 3Linux\nLinux\n");
         raw.extend(stat_line(9, "kworker", 2).into_bytes());
         raw.extend(stat_line(10, "sh", 1).into_bytes());
-        raw.extend_from_slice(b"sh\0-c\0a\nb\0\n");
+        raw.extend_from_slice(b"sh\0-c\0a\nb\0Linux\n\n");
         let found: Vec<(u32, u32, String)> =
             rows(&raw).into_iter().map(|row| (row.pid, row.ppid, row.command_line)).collect();
         let expected = [

@@ -10,6 +10,8 @@ mod driver;
 mod listing;
 mod records;
 mod script;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::io::{Read, Write};
