@@ -37,7 +37,6 @@ fn find(program: &str) -> Option<PathBuf> {
 /// A folder that serves as the agent's whole PATH.
 struct Container {
     bin: tempfile::TempDir,
-    shell: Shell,
 }
 
 impl Container {
@@ -55,7 +54,8 @@ impl Container {
         };
         let bin = tempfile::tempdir().unwrap();
         symlink(real, bin.path().join("sh")).unwrap();
-        for tool in tools {
+        // `env` carries a variable that a shell refuses to set.
+        for tool in tools.iter().chain(&["env"]) {
             let (name, program) = tool.split_once('=').unwrap_or((tool, tool));
             let Some(real) = find(program) else {
                 assert!(std::env::var_os("RECOVERY_REQUIRE_SHELLS").is_none(), "{program} is not installed");
@@ -64,7 +64,7 @@ impl Container {
             };
             symlink(real, bin.path().join(name)).unwrap();
         }
-        Some(Self { bin, shell })
+        Some(Self { bin })
     }
 
     fn path(&self) -> &Path {
@@ -198,7 +198,7 @@ fn tag(base: u32) -> String {
 #[test]
 fn exit_codes_and_output_come_back_whole() {
     for kind in SHELLS {
-        let Some(container) = Container::new(kind, &["cat", "env"]) else { continue };
+        let Some(container) = Container::new(kind, &["cat"]) else { continue };
         let long = "y".repeat(2500);
         let checks = [
             shell("exit 0"),
@@ -259,7 +259,8 @@ fn heavy_writers_side_by_side_do_not_mix() {
                 };
                 let own = format!("{n}{n}{n}{n}");
                 assert_eq!(code, n, "{kind:?}");
-                assert!(output.lines().all(|line| line.starts_with(&own)), "{kind:?} {tools:?}: {output}");
+                // The last line may be cut by the cap.
+                assert!(output.lines().all(|line| line.starts_with(&own) || own.starts_with(line)), "{kind:?} {tools:?}: {output}");
             }
         }
     }
@@ -268,7 +269,7 @@ fn heavy_writers_side_by_side_do_not_mix() {
 #[test]
 fn hanging_checks_time_out_and_leave_nothing() {
     for (base, kind) in (1..).zip(SHELLS) {
-        let Some(container) = Container::new(kind, &["cat", "sleep", "setsid", "env"]) else { continue };
+        let Some(container) = Container::new(kind, &["cat", "sleep", "setsid"]) else { continue };
         let nap = tag(base);
         let checks = [
             quick(shell(&format!("sleep {nap}"))),
@@ -419,7 +420,11 @@ fn http_by_curl_and_by_two_kinds_of_wget() {
     let port = server();
     let at = |path: &str| format!("http://127.0.0.1:{port}{path}");
     for kind in SHELLS {
-        for tools in [&["curl", "cat"][..], &["wget", "cat"][..], &["wget=busybox", "cat"][..]] {
+        for tools in [
+            &["curl", "cat", "sed", "fold"][..],
+            &["wget", "cat", "sed", "fold"][..],
+            &["wget=busybox", "cat", "sed", "fold"][..],
+        ] {
             let Some(container) = Container::new(kind, tools) else { continue };
             let get = |path: &str, body| check(Probe::Http(http(&at(path), body)));
             let closed = free_port();
@@ -502,7 +507,7 @@ fn a_restart_command_works_as_operators_write_it() {
 #[test]
 fn a_restart_command_that_takes_too_long_is_ended_or_left() {
     for (base, kind) in (51..).zip(SHELLS) {
-        let Some(container) = Container::new(kind, &["sleep", "env"]) else { continue };
+        let Some(container) = Container::new(kind, &["sleep"]) else { continue };
         let nap = tag(base);
         let text = format!("trap '' TERM; env -i sh -c 'sleep {nap}; :' & sleep {nap}; sleep {nap}");
         let text = text.replace("sleep ", &format!("{} ", find("sleep").unwrap().display()))

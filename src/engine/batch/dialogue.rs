@@ -21,6 +21,8 @@ pub(super) const START: Duration = Duration::from_secs(15);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Between a check's end and the end of its output; afterwards something holds its pipe.
 const DRAIN: Duration = Duration::from_millis(300);
+/// Silence after that until the output is given up: a plain shell reads slowly.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Listings and noise longer than this are cut off.
 const LISTING_CAP: usize = 32 * 1024 * 1024;
 
@@ -47,6 +49,7 @@ struct Slot {
     open: [bool; 2],
     exit: Option<(i32, Duration)>,
     began: Duration,
+    heard: Duration,
     marker: Option<Vec<u8>>,
     result: Option<(Health, Duration)>,
 }
@@ -154,7 +157,10 @@ impl<'a> Conversation<'a> {
             Record::Ready if matches!(self.phase, Phase::Opening { .. }) => self.open(),
             Record::Begun { check, pid } => self.with(check, |slot| slot.begin(pid, now)),
             Record::Piece { check, stream, bytes, line_end } => {
-                self.with(check, |slot| slot.keep(stream, bytes, line_end));
+                self.with(check, |slot| {
+                    slot.heard = now;
+                    slot.keep(stream, bytes, line_end);
+                });
             }
             Record::Exit { check, code } => self.with(check, |slot| slot.exit(code, now)),
             Record::Done { check, stream: Stream::Out } => self.done(check, 0),
@@ -316,7 +322,8 @@ impl<'a> Conversation<'a> {
                 };
                 slot.conclude(health, took);
             }
-            State::Draining { .. } => self.settle(check),
+            // Nobody holds its pipe now: the reader comes to the end.
+            State::Draining { .. } => slot.heard = now,
             _ => {}
         }
     }
@@ -351,8 +358,13 @@ impl<'a> Conversation<'a> {
                 self.orders.push_str(&format!("kill {check} {pid}\n"));
             }
             State::Draining { ended, pid, hunted: false } => {
+                slot.heard = now;
                 slot.state = State::Draining { ended, pid, hunted: true };
                 self.orders.push_str(&format!("kill {check} {pid}\n"));
+            }
+            State::Draining { .. } if script::reads_body(&self.requests[check].check.probe) => {
+                let why = "its output did not come to an end".to_owned();
+                slot.conclude(Health::Unknown(Unknown::CutOff(why)), now.saturating_sub(slot.began));
             }
             State::Draining { .. } => self.settle(check),
             State::Condemned { began, .. } => {
@@ -407,6 +419,7 @@ impl Slot {
             open: [true, script::reads_apart(probe)],
             exit: None,
             began: Duration::ZERO,
+            heard: Duration::ZERO,
             marker: None,
             result: None,
         }
@@ -422,7 +435,7 @@ impl Slot {
             State::Ordered { at } => Some(at + ANSWER),
             State::Running { began, .. } => Some(began.saturating_add(timeout)),
             State::Draining { ended, hunted: false, .. } => Some(ended + DRAIN),
-            State::Draining { ended, .. } => Some(ended + DRAIN + ANSWER),
+            State::Draining { .. } => Some(self.heard + SILENCE),
             State::Condemned { at, .. } => Some(at + ANSWER.max(timeout / 2)),
         }
     }

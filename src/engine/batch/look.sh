@@ -48,11 +48,31 @@ carry() {
   left=$3
   x=é1
   case ${x#??} in 1) BYTES=1 ;; *) BYTES= ;; esac
-  "$PIECES" "$1" "$2"
-  if [ "$left" -lt 0 ]; then
-    if [ "$CAT" ]; then cat >/dev/null; else while read -r x; do :; done; fi
+  if [ "$PIECES" = cutting ] && [ "$3" -gt 4096 ] && has sed && has fold; then
+    S=$(printf '\001')
+    sed "s/\$/$S/" | fold -b -w 800 | {
+      folded "$1" "$2"
+      swallow
+    }
+  else
+    "$PIECES" "$1" "$2"
+    swallow
   fi
   say "d $2 $1"
+}
+swallow() {
+  [ "$left" -lt 0 ] || return 0
+  if [ "$CAT" ]; then cat >/dev/null; else while read -r x; do :; done; fi
+}
+# Long lines, cut by tools: a shell alone takes seconds for a megabyte. S stands where a line ended.
+folded() {
+  while [ "$left" -ge 0 ] && IFS= read -r x; do
+    case $x in
+    *"$S") printf '%s\n' "$N q $2 $1 ${x%"$S"}" ;;
+    *) printf '%s\n' "$N p $2 $1 $x" ;;
+    esac
+    left=$((left - ${#x}))
+  done
 }
 # Where read can count, it limits a piece.
 counting() {

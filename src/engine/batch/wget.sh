@@ -13,7 +13,7 @@ cannot() {
 case $(wget --version 2>&1) in
 *'GNU Wget'*)
   echo rcvy:gnu >&2
-  export WGETRC=/dev/null
+  case $(wget --help 2>&1) in *--no-config*) set -- --no-config "$@" ;; esac
   [ "$RCVY_O" = - ] && set -- "$@" --content-on-error
   case $RCVY_M in
   GET) ;;
