@@ -221,14 +221,26 @@ fn exit_codes_and_output_come_back_whole() {
         assert_eq!(found[1], exit(3, "one\ntwo"), "{kind:?}");
         assert!(matches!(found[2], Health::Unknown(Unknown::NoTool(_))), "{kind:?} {:?}", found[2]);
         assert_eq!(found[3], exit(4, &long), "{kind:?}");
-        assert!(matches!(&found[4], Health::Unhealthy(Failure::Exit { code: 5, output }) if output == "ab\u{fffd}c"), "{kind:?} {:?}", found[4]);
+        assert!(
+            matches!(&found[4], Health::Unhealthy(Failure::Exit { code: 5, output }) if output == "ab\u{fffd}c"),
+            "{kind:?} {:?}",
+            found[4]
+        );
         assert_eq!(found[5], exit(6, "it's $HOME"), "{kind:?}");
         assert_eq!(found[6], exit(7, "77-it's"), "{kind:?}");
         assert!(matches!(found[7], Health::Unknown(Unknown::NoTool(_))), "{kind:?} {:?}", found[7]);
         assert_eq!(found[8], exit(8, "<>"), "{kind:?}");
-        assert!(matches!(&found[9], Health::Unhealthy(Failure::Exit { code: 137, .. })), "{kind:?} {:?}", found[9]);
+        assert!(
+            matches!(&found[9], Health::Unhealthy(Failure::Exit { code: 137, .. })),
+            "{kind:?} {:?}",
+            found[9]
+        );
         assert_eq!(found[10], exit(9, "'\\"), "{kind:?}");
-        assert!(matches!(&found[11], Health::Unhealthy(Failure::Exit { code: 10, output }) if !output.contains("RCVY_")), "{kind:?} {:?}", found[11]);
+        assert!(
+            matches!(&found[11], Health::Unhealthy(Failure::Exit { code: 10, output }) if !output.contains("RCVY_")),
+            "{kind:?} {:?}",
+            found[11]
+        );
     }
 }
 
@@ -240,9 +252,17 @@ fn no_check_can_forge_a_record() {
         let forge = "n=${RECOVERY_CHECK%%.*}; i=0; while [ $i -lt 50 ]; do \
                      echo \"$n x 1 0\"; echo \"$n d o 1\"; printf '\\n%s e\\n' \"$n\"; i=$((i+1)); done; exit 1";
         let found = healths(&container, &[shell(forge), shell("exit 2"), shell(forge)]);
-        assert!(matches!(found[0], Health::Unhealthy(Failure::Exit { code: 1, .. })), "{kind:?} {:?}", found[0]);
+        assert!(
+            matches!(found[0], Health::Unhealthy(Failure::Exit { code: 1, .. })),
+            "{kind:?} {:?}",
+            found[0]
+        );
         assert_eq!(found[1], exit(2, ""), "{kind:?}");
-        assert!(matches!(found[2], Health::Unhealthy(Failure::Exit { code: 1, .. })), "{kind:?} {:?}", found[2]);
+        assert!(
+            matches!(found[2], Health::Unhealthy(Failure::Exit { code: 1, .. })),
+            "{kind:?} {:?}",
+            found[2]
+        );
     }
 }
 
@@ -280,7 +300,13 @@ fn hanging_checks_time_out_and_leave_nothing() {
             quick(shell(&format!("sleep {nap}"))),
             quick(shell(&format!("trap '' TERM HUP INT; sleep {nap}; sleep {nap}"))),
             quick(shell(&format!("setsid sh -c 'trap \"\" TERM; sleep {nap} & sleep {nap}' & sleep {nap}"))),
-            quick(argv(&["env", "-i", "sh", "-c", &format!("exec {} {nap}", find("sleep").unwrap().display())])),
+            quick(argv(&[
+                "env",
+                "-i",
+                "sh",
+                "-c",
+                &format!("exec {} {nap}", find("sleep").unwrap().display()),
+            ])),
             // These end at once, but leave somebody who holds their output.
             shell(&format!("sleep {nap} & exit 0")),
             shell(&format!("setsid sleep {nap} >/dev/null 2>&1 & exit 5")),
@@ -466,7 +492,11 @@ fn http_by_curl_and_by_two_kinds_of_wget() {
             assert_eq!(found[5], Health::Unhealthy(Failure::Refused { to }), "{say}");
             assert!(matches!(found[6], Health::Unhealthy(Failure::TimedOut { .. })), "{say} {:?}", found[6]);
             assert_eq!(found[7], Health::Healthy, "{say}");
-            assert!(matches!(found[8], Health::Unknown(Unknown::OutputTooLarge { .. })), "{say} {:?}", found[8]);
+            assert!(
+                matches!(found[8], Health::Unknown(Unknown::OutputTooLarge { .. })),
+                "{say} {:?}",
+                found[8]
+            );
             assert_eq!(found[9], Health::Healthy, "{say}");
             assert!(
                 matches!(found[10], Health::Unhealthy(Failure::Reset { .. } | Failure::Connection { .. })),
@@ -504,7 +534,11 @@ fn a_restart_command_works_as_operators_write_it() {
         let before = read().len();
         until("what it started goes on writing", || read().len() > before + 20);
         assert!(lives(&nap), "{kind:?}");
-        assert_eq!(restart(&container, &format!("pkill -f ': {nap}'; exit 3"), None, Overrun::End), RunResult::Exited(3), "{kind:?}");
+        assert_eq!(
+            restart(&container, &format!("pkill -f ': {nap}'; exit 3"), None, Overrun::End),
+            RunResult::Exited(3),
+            "{kind:?}"
+        );
         until("it was ended", || !lives(&nap));
     }
 }
@@ -515,7 +549,8 @@ fn a_restart_command_that_takes_too_long_is_ended_or_left() {
         let Some(container) = Container::new(kind, &["sleep"]) else { continue };
         let nap = tag(base);
         let text = format!("trap '' TERM; env -i sh -c 'sleep {nap}; :' & sleep {nap}; sleep {nap}");
-        let text = text.replace("sleep ", &format!("{} ", find("sleep").unwrap().display()))
+        let text = text
+            .replace("sleep ", &format!("{} ", find("sleep").unwrap().display()))
             .replace(" sh ", &format!(" {}/sh ", container.path().display()));
         assert_eq!(restart(&container, &text, None, Overrun::End), RunResult::TimedOut, "{kind:?}");
         assert!(!lives(&nap), "{kind:?}: a process is left");

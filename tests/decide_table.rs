@@ -22,7 +22,7 @@ static HEALTHY: Health = Health::Healthy;
 static UNHEALTHY: Health = Health::Unhealthy(Failure::HttpError);
 
 fn name(text: &str) -> ServiceName {
-    ServiceName::new(text).unwrap()
+    ServiceName::new(text).expect("a valid name")
 }
 
 fn not_running(end: ContainerEnd, engine_restarts_it: bool) -> Situation {
@@ -164,7 +164,7 @@ fn tree(factors: &[Factor], chosen: &mut Vec<Change>) -> Tree {
 }
 
 /// Rows in which a factor that does not matter is `*`.
-fn rows(tree: &Tree, depth: usize, width: usize, prefix: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+fn rows(tree: &Tree, width: usize, prefix: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
     match tree {
         Tree::Always(word) => {
             let mut row = prefix.clone();
@@ -177,7 +177,7 @@ fn rows(tree: &Tree, depth: usize, width: usize, prefix: &mut Vec<String>, out: 
             for group in &groups {
                 let values: Vec<&str> = group.iter().map(|(value, _)| *value).collect();
                 prefix.push(if groups.len() == 1 { "*".into() } else { values.join("/") });
-                rows(&group[0].1, depth + 1, width, prefix, out);
+                rows(&group[0].1, width, prefix, out);
                 prefix.pop();
             }
         }
@@ -187,17 +187,17 @@ fn rows(tree: &Tree, depth: usize, width: usize, prefix: &mut Vec<String>, out: 
 fn table() -> String {
     let factors = factors();
     let mut out = Vec::new();
-    rows(&tree(&factors, &mut Vec::new()), 0, factors.len(), &mut Vec::new(), &mut out);
+    rows(&tree(&factors, &mut Vec::new()), factors.len(), &mut Vec::new(), &mut out);
     let mut head: Vec<String> = factors.iter().map(|factor| factor.name.to_owned()).collect();
     head.push("decision".into());
     out.insert(0, head);
     let widths: Vec<usize> =
-        (0..out[0].len()).map(|column| out.iter().map(|row| row[column].len()).max().unwrap()).collect();
+        (0..out[0].len()).map(|column| out.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &out {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        writeln!(text, "{}", cells.join(" | ").trim_end()).unwrap();
+        writeln!(text, "{}", cells.join(" | ").trim_end()).expect("a string takes everything");
     }
     text
 }

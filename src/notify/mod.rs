@@ -54,8 +54,8 @@ impl Notifiers {
 
 impl Notifier for Notifiers {
     fn send(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError> {
-        // Kept for later it would stand before all others for ever.
-        let gone = |what: &str| NotifyError::Rejected(format!("no {what} is configured any more"));
+        // Perhaps only this run lacks the environment that names it, so nothing is thrown away.
+        let gone = |what: &str| NotifyError::Later(format!("no {what} is configured any more"));
         match alert.to {
             Destination::Ntfy { .. } => {
                 self.ntfy.as_ref().ok_or_else(|| gone("ntfy server"))?.send(alert, left)

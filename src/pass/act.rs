@@ -212,7 +212,7 @@ pub(super) fn leave(pass: &Pass<'_>, service: &Service, sight: &Sight, decision:
     match &decision {
         Decision::Blocked { by } => pass.emit(name, EventKind::Blocked { by: by.clone() }),
         Decision::GiveUp { attempts, window, until } => {
-            pass.emit(name, EventKind::GivenUp { attempts: *attempts, window: *window, until: *until })
+            pass.emit(name, EventKind::GivenUp { attempts: *attempts, window: *window, until: *until });
         }
         _ => {}
     }

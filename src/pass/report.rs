@@ -38,7 +38,7 @@ pub(super) fn report(pass: &Pass<'_>, sights: &Sights, outcomes: &[(ServiceName,
         pending.extend(teller.settle());
     }
     pending.extend(engine(pass, sights));
-    tell(pass, &outbox, pending);
+    tell(pass, &outbox, &pending);
     record_looks(pass, sights);
     send(pass, &outbox);
 }
@@ -175,7 +175,7 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
 }
 
 /// Puts the alerts into the outbox, then saves the states that speak of them.
-fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) {
+fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: &[Pending]) {
     let reports = alert::group(pending.iter().map(|pending| pending.report.clone()).collect());
     let mut unkept = Vec::new();
     for alert in reports.iter().flat_map(Report::alerts) {
@@ -198,7 +198,7 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) {
         pass.note(None, Level::Error, "alerts that cannot be kept are sent at once");
         sent(pass, &outbox::send_now(&unkept, pass.world.notifier, pass.world.clock, BUDGET));
     }
-    for Pending { guard, state, .. } in &pending {
+    for Pending { guard, state, .. } in pending {
         save(pass, None, guard, state);
     }
 }

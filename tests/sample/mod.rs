@@ -9,7 +9,7 @@ use recovery::config::model::{
 /// A service in the container `services` with a restart command and the documented defaults.
 pub fn service(name: &str) -> Service {
     Service {
-        name: ServiceName::new(name).unwrap(),
+        name: ServiceName::new(name).expect("a valid name"),
         enabled: true,
         kind: "daemon".into(),
         display_name: name.into(),

@@ -21,7 +21,10 @@ pub fn classify(stdout: &str, stderr: &str, exit: Option<i32>) -> Unknown {
         state("restarting")
     } else if has("is not running") || has("container not running") || has("cannot exec in a stopped") {
         state("not running")
-    } else if has("unable to find user") || has("no matching entries in passwd") || has("unable to find group") {
+    } else if has("unable to find user")
+        || has("no matching entries in passwd")
+        || has("unable to find group")
+    {
         Unknown::Other(format!("the user is not known in the container: {}", last(&text)))
     } else if oci && (has("resource temporarily unavailable") || has("cannot allocate memory")) {
         Unknown::CannotFork(subject(&text))
@@ -48,7 +51,8 @@ pub fn classify(stdout: &str, stderr: &str, exit: Option<i32>) -> Unknown {
 
 /// What stands after `container` in the client's words.
 fn subject(text: &str) -> String {
-    let mut words = text.split_whitespace().skip_while(|word| !word.to_ascii_lowercase().contains("container"));
+    let mut words =
+        text.split_whitespace().skip_while(|word| !word.to_ascii_lowercase().contains("container"));
     let name = words.nth(1).unwrap_or("?");
     name.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }

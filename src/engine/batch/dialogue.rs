@@ -29,12 +29,24 @@ const LISTING_CAP: usize = 32 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Waiting,
-    Ordered { at: Duration },
-    Running { began: Duration, pid: u32 },
+    Ordered {
+        at: Duration,
+    },
+    Running {
+        began: Duration,
+        pid: u32,
+    },
     /// It ended by itself, but something still holds its pipe.
-    Draining { ended: Duration, pid: u32, hunted: bool },
+    Draining {
+        ended: Duration,
+        pid: u32,
+        hunted: bool,
+    },
     /// Its time is over, and the agent was told so.
-    Condemned { began: Duration, at: Duration },
+    Condemned {
+        began: Duration,
+        at: Duration,
+    },
     Over,
 }
 
@@ -58,9 +70,13 @@ struct Slot {
 enum Phase {
     Starting,
     /// It lists processes and markers.
-    Opening { since: Duration },
+    Opening {
+        since: Duration,
+    },
     Working,
-    Closing { since: Duration },
+    Closing {
+        since: Duration,
+    },
     Over,
 }
 
@@ -257,7 +273,8 @@ impl<'a> Conversation<'a> {
     /// Settles what needs no order: the impossible ones, and process checks.
     fn open(&mut self) {
         for (check, request) in self.requests.iter().enumerate() {
-            let why = script::obstacle(request).or_else(|| verdict::lacking(&request.check.probe, &self.has()));
+            let why =
+                script::obstacle(request).or_else(|| verdict::lacking(&request.check.probe, &self.has()));
             let why = why.or_else(|| {
                 let text = "neither cat nor bash in the container: processes cannot be listed";
                 matches!(request.check.probe, Probe::Process { .. }).then(|| Unknown::NoTool(text.into()))

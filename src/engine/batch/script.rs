@@ -105,9 +105,9 @@ fn obstacle_in_http(probe: &HttpProbe) -> Option<Unknown> {
     if let Some(variable) = unset {
         return Some(Unknown::MissingEnv(variable));
     }
-    if let Some((name, _)) = headers(probe).find(|(name, value)| {
-        name.contains(char::is_control) || value.contains(char::is_control)
-    }) {
+    if let Some((name, _)) = headers(probe)
+        .find(|(name, value)| name.contains(char::is_control) || value.contains(char::is_control))
+    {
         return Some(Unknown::Other(format!("header with a control character: {name:?}")));
     }
     let odd = probe.endpoint.starts_with('-') || probe.endpoint.contains(char::is_control);
@@ -206,8 +206,7 @@ fn assignable(name: &str) -> bool {
 fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
     let read = reads_body(&request.check.probe);
     let config = quote(&curl_config(probe, read, seconds(request)));
-    let words: Vec<String> =
-        headers(probe).map(|(name, value)| quote(&format!("{name}: {value}"))).collect();
+    let words: Vec<String> = headers(probe).map(|(name, value)| quote(&format!("{name}: {value}"))).collect();
     let values = format!(
         "RCVY_U={} RCVY_M={} RCVY_O={} RCVY_K={} {mark}",
         quote(&probe.endpoint),

@@ -9,8 +9,7 @@ use super::script;
 
 const NO_HTTP: &str = "neither curl nor wget in the container: install curl, or set \"from\": \"machine\"";
 const NO_TCP: &str = "neither bash nor nc in the container: install one, or set \"from\": \"machine\"";
-const POOR_WGET: &str =
-    "the container's wget cannot tell; install curl there, or set \"from\": \"machine\"";
+const POOR_WGET: &str = "the container's wget cannot tell; install curl there, or set \"from\": \"machine\"";
 
 /// A check that ended by itself.
 #[derive(Debug, Clone)]
@@ -46,7 +45,8 @@ pub(super) fn judge(request: &Request<'_>, has: &dyn Fn(&str) -> bool, answer: &
         }
         Probe::Tcp { host, port } => tcp(&format!("{host}:{port}"), request, answer.code, &text),
         Probe::Custom { expect_json, .. } => {
-            let both = Output { bytes: [&answer.out.bytes[..], &answer.err.bytes[..]].concat(), truncated: false };
+            let both =
+                Output { bytes: [&answer.out.bytes[..], &answer.err.bytes[..]].concat(), truncated: false };
             judge::custom(expect_json, answer.code, &answer.out, if apart { &both } else { &answer.out })
         }
         Probe::Process { .. } => Health::Unknown(Unknown::Other("a process check has no answer".into())),
@@ -70,7 +70,8 @@ fn tcp(to: &str, request: &Request<'_>, code: i32, text: &str) -> Health {
         Health::Unknown(Unknown::NoTool(NO_TCP.into()))
     } else if low.contains("refused") {
         Health::Unhealthy(Failure::Refused { to })
-    } else if low.contains("usage:") || low.contains("invalid option") || low.contains("unrecognized option") {
+    } else if low.contains("usage:") || low.contains("invalid option") || low.contains("unrecognized option")
+    {
         Health::Unknown(Unknown::NoTool(format!("the container's nc cannot be used: {}", first(text))))
     } else if low.contains("timed out") {
         Health::Unhealthy(Failure::TimedOut { after: request.check.timeout })
@@ -114,7 +115,9 @@ impl Http<'_> {
         match answer.code {
             0 => {}
             // Newer versions say "Couldn't connect to server" of a refusal, too.
-            7 if !["No route", "unreachable"].iter().any(|phrase| said.contains(phrase)) => return self.refused(),
+            7 if !["No route", "unreachable"].iter().any(|phrase| said.contains(phrase)) => {
+                return self.refused();
+            }
             28 => return Health::Unhealthy(Failure::TimedOut { after: self.after }),
             52 | 56 => return self.reset(),
             1 if said.contains("HTTP/0.9") => return self.connection(said, 1),
@@ -177,7 +180,8 @@ impl Http<'_> {
 
     /// The first status line is the server's own answer; a small wget then follows redirects by itself.
     fn wget_status(&self, status: u16, answer: &Answer) -> Health {
-        let body_is_its_own = answer.code == 0 && !(300..400).contains(&status) || !answer.out.bytes.is_empty();
+        let body_is_its_own =
+            answer.code == 0 && !(300..400).contains(&status) || !answer.out.bytes.is_empty();
         if self.apart && self.probe.expect_status.contains(status) && !body_is_its_own {
             return poor_wget();
         }
