@@ -196,7 +196,7 @@ fn in_container(engine: &dyn Engine, container: &Container, service: &Service) -
     if container.state != "running" {
         let hint = if container.state == "exited" { "; where somebody stopped it, start it" } else { "" };
         return Err(format!(
-            "container {name} is {}{hint}: a marker in it, if there is one, stays",
+            "container {name} is {}: a marker in it, if there is one, stays{hint}",
             container.state
         ));
     }
