@@ -35,6 +35,7 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
         Err(unknown) => return Ok(super::usage(&unknown)),
     };
     let store = Store::open(&config.recovery);
+    let mut prepared = ExitCode::Ok;
     if !args.dry_run
         && let Err(error) = prepare(&config, &store)
     {
@@ -42,10 +43,12 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
         if error.is_denied() {
             return Ok(ExitCode::Io);
         }
+        prepared = ExitCode::Io;
     }
     let journal = journal(&config, global, args);
     let summary = pass(&config, &scope, &store, &journal)?;
     let exit = if journal.failed() { summary.exit.merge(ExitCode::Io) } else { summary.exit };
+    let exit = exit.merge(prepared);
     show(&config, &scope, &summary, global.quiet);
     Ok(exit)
 }
