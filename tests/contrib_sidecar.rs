@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ fn the_sidecar_brings_back_what_dies_beside_it_and_remembers_it() {
     said(&first, "Health check passed for here");
     victim.sh("killall httpd");
     said(&first, "Successfully recovered web");
-    assert_eq!(victim.count(SERVING), 1);
-    assert_eq!(attempts(&first), 1);
+    assert_eq!(serving(&victim), 1);
+    assert_eq!(attempts(&first), 1, "{}", log(&first));
     first.exec(&["recovery", "stop", "web"]).expect_code(0);
     docker_ok(&["stop", "--time", "50", &first.id]);
     assert_eq!(first.state().exit_code, 0, "it did not listen to SIGTERM: {}", log(&first));
@@ -46,28 +46,27 @@ fn the_sidecar_brings_back_what_dies_beside_it_and_remembers_it() {
     assert_eq!(attempts(&second), 1);
     second.exec(&["recovery", "resume", "web"]).expect_code(0);
     said(&second, "Successfully recovered web");
-    assert_eq!(victim.count(SERVING), 1);
+    assert_eq!(serving(&victim), 1);
 }
 
-/// The base images cannot be had here; a stand-in for all three has a `cargo` that hands out the program, and an
-/// `apt-get` that does nothing. Paths, stages and the result are real.
+/// The base images cannot be had here; in their place stand images of local parts, with a `cargo` that hands out
+/// the program and an `apt-get` that does nothing. Paths, stages and the result are real.
 #[test]
 fn the_steps_of_the_dockerfile_run() {
     let Some(_) = require_docker() else { return };
-    let Some(client) = own_client() else { return };
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::copy(PROGRAM, folder.path().join("recovery")).expect("a copy of the program");
-    fs::copy(client, folder.path().join("docker")).expect("a copy of the client");
-    let stand_in = "FROM recovery-test/debian\n\
-        COPY docker /usr/local/bin/docker\n\
-        COPY recovery /opt/recovery\n\
-        RUN printf '#!/bin/sh\\ntest -f Cargo.lock && test -f src/main.rs && ! test -e target && \
-        mkdir -p target/release && cp /opt/recovery target/release/' > /usr/local/bin/cargo && \
-        printf '#!/bin/sh\\n' > /usr/local/bin/apt-get && chmod +x /usr/local/bin/*\n";
-    fs::write(folder.path().join("Dockerfile"), stand_in).expect("a Dockerfile");
-    let base = Image::built(&[&folder.path().to_string_lossy()]);
+    let parts = Image::from_local_parts();
+    let builder = Image::of_steps(&[
+        &format!("FROM {}", parts.tag()),
+        "RUN /usr/local/bin/busybox --install -s /bin && mkdir /opt && mv /usr/local/bin/recovery /opt",
+        "RUN printf '#!/bin/sh\\ntest -f Cargo.lock && test -f src/main.rs && ! test -e target && \
+         mkdir -p target/release && cp /opt/recovery target/release/' > /usr/local/bin/cargo",
+        "RUN printf '#!/bin/sh\\n' > /usr/local/bin/apt-get && chmod +x /usr/local/bin/*",
+    ]);
+    let bare =
+        Image::of_steps(&[&format!("FROM {}", builder.tag()), "RUN rm /usr/local/bin/docker /opt/recovery"]);
 
-    let bases = ["BUILD_BASE", "CLIENT_BASE", "RUN_BASE"].map(|name| format!("{name}={}", base.tag()));
+    let bases = [("BUILD_BASE", &builder), ("CLIENT_BASE", &builder), ("RUN_BASE", &bare)];
+    let bases = bases.map(|(name, image)| format!("{name}={}", image.tag()));
     let file = format!("{FOLDER}/Dockerfile");
     let mut args: Vec<_> = bases.iter().flat_map(|base| ["--build-arg", base]).collect();
     args.extend(["--file", &file, env!("CARGO_MANIFEST_DIR")]);
@@ -131,6 +130,11 @@ fn victim(docker: Docker) -> Container {
     Container::start(docker, "busybox", &["--init"], &["sh", "-c", &serve])
 }
 
+/// How many web servers it has, not counting the shell that names one in its arguments.
+fn serving(victim: &Container) -> usize {
+    victim.processes().iter().filter(|line| *line == SERVING).count()
+}
+
 /// With the mounts and variables of the Compose file, and hardly any rest.
 fn sidecar(docker: Docker, image: &Image, socket: &str, config: &Path, volume: &Volume) -> Container {
     let mounts = [
@@ -168,12 +172,6 @@ fn socket() -> Option<String> {
     path
 }
 
-/// The docker client as a program that can be copied.
-fn own_client() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join("docker")).find(|file| file.is_file())
-}
-
 /// The command that Compose has on this machine.
 fn compose() -> Option<Vec<&'static str>> {
     let answers = |command: &[&str]| {
@@ -203,6 +201,12 @@ impl Image {
         command.args(args);
         run::within(Duration::from_secs(240), command, b"").expect_code(0);
         image
+    }
+
+    fn of_steps(steps: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("Dockerfile"), steps.join("\n")).expect("a Dockerfile");
+        Self::built(&[&folder.path().to_string_lossy()])
     }
 
     fn tag(&self) -> String {
