@@ -37,7 +37,8 @@ fn a_restart_as_everyone_documents_it_does_not_kill_itself() {
         // Once more while it runs, so that there is something to kill: the marked process is gone afterwards.
         let find = "for p in /proc/[0-9]*; do grep -qs '^httpd' $p/cmdline && echo $p; done; true";
         let before = container.sh(find);
-        let renewed = format!("! grep -qs httpd {before}/cmdline && grep -q ':1F90 ' /proc/net/tcp /proc/net/tcp6");
+        let renewed =
+            format!("! grep -qs httpd {before}/cmdline && grep -q ':1F90 ' /proc/net/tcp /proc/net/tcp6");
         fixture.config["services"]["web"]["health_check"]["command"] = json!(renewed);
         fixture.pass().expect_code(0);
         assert_eq!(fixture.count("Successfully recovered web"), 2, "{}", fixture.log());
