@@ -37,7 +37,8 @@ fn shell(text: &str) -> Value {
 
 fn custom_checks() -> Vec<(&'static str, Value, Verdict)> {
     let array = |words: &[&str]| json!({"type": "custom", "command": words});
-    let mut hanging = shell("trap '' TERM; setsid sleep 4321 & (sleep 4322 & sleep 4323)");
+    let mut hanging =
+        shell("trap '' TERM; (setsid sleep 4320 &); setsid sleep 4321 & (sleep 4322 & sleep 4323)");
     hanging["timeout_seconds"] = json!(1);
     // The check knows the mark in its own environment, and so could know how records begin.
     let frames = "n=${RECOVERY_CHECK%%.*}; for r in 'x 0 3' 'd o 0' 'k 0' e; do echo \"$n $r\"; \
