@@ -76,7 +76,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 /// `name`, what stands between, and the value hidden in its quotes.
 fn named(c: &Captures<'_>, name: &str) -> String {
     let (between, value) = (&c[2], &c[3]);
-    if name.to_ascii_lowercase().ends_with("file") || (c[2].trim().is_empty() && value.starts_with('-')) {
+    let lower = name.to_ascii_lowercase();
+    if lower.ends_with("file")
+        || lower.ends_with("last-pass.json")
+        || (c[2].trim().is_empty() && value.starts_with('-'))
+    {
         return c[0].to_owned();
     }
     let quote = match value.trim_start_matches('\\').chars().next() {
@@ -169,6 +173,7 @@ mod tests {
         ("ssh -p 22 host; mkdir -p /var/run", ""),
         ("http://localhost:9000/a@b", ""),
         ("http://localhost:9000?mail=a@b", ""),
+        ("cannot read /var/lib/recovery/last-pass.json: Not a directory", ""),
         ("bypass=1 monkey=banana author=anna", ""),
         ("no matching process: python -m app --port 80", ""),
     ];

@@ -30,13 +30,24 @@ pub fn stop(global: &Global, args: &StopArgs) -> ExitCode {
     };
     let clock = SystemClock::new(Interrupt::default());
     let now = clock.now();
-    let until = args.lasting.map(|lasting| now + lasting);
+    let until = match args.lasting.map(|lasting| later(now, lasting)) {
+        Some(None) => return super::usage(&"--for reaches beyond the end of time; leave it out"),
+        until => until.flatten(),
+    };
     let marker = MarkerFile::new(person(), now, until, args.reason.clone());
     let store = Store::open(&config.recovery);
-    services
-        .iter()
-        .map(|service| stop_one(&config, &store, &clock, service, &marker))
-        .fold(ExitCode::Ok, ExitCode::merge)
+    // All of them first: what is waited for may else restart the next one meanwhile.
+    let (stopped, not): (Vec<&Service>, Vec<&Service>) =
+        services.into_iter().partition(|service| stop_one(&config, &store, service, &marker));
+    let patience = config.recovery.pass_timeout;
+    stopped
+        .into_iter()
+        .map(|service| wait_for_pass(&store, &clock, service, patience))
+        .fold(if not.is_empty() { ExitCode::Ok } else { ExitCode::Io }, ExitCode::merge)
+}
+
+fn later(now: Timestamp, lasting: Duration) -> Option<Timestamp> {
+    now.checked_add(time::Duration::try_from(lasting).ok()?)
 }
 
 /// Who is at work, as far as the environment tells.
@@ -44,27 +55,22 @@ fn person() -> Option<String> {
     ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(process_env)
 }
 
-fn stop_one(
-    config: &Config,
-    store: &Store,
-    clock: &dyn Clock,
-    service: &Service,
-    marker: &MarkerFile,
-) -> ExitCode {
+/// Sets the marker of a service, and says what that means; whether it could be set.
+fn stop_one(config: &Config, store: &Store, service: &Service, marker: &MarkerFile) -> bool {
     let name = &service.name;
     if let Err(error) = store.markers().set(name, marker) {
-        eprintln!("error: {error}");
-        return ExitCode::Io;
+        crate::complain!("error: {error}");
+        return false;
     }
     let until = marker
         .until
         .map_or_else(|| format!("until `recovery resume {name}`"), |at| format!("until {}", shown(at)));
-    println!("{name}: will not be restarted {until}; it was not stopped");
+    crate::say!("{name}: will not be restarted {until}; it was not stopped");
     let held: Vec<String> = plan::dependents(config, name).iter().map(ToString::to_string).collect();
     if !held.is_empty() {
-        println!("{name}: not restarted meanwhile either, because they depend on it: {}", held.join(", "));
+        crate::say!("{name}: not restarted meanwhile either, because they depend on it: {}", held.join(", "));
     }
-    wait_for_pass(store, clock, service, config.recovery.pass_timeout)
+    true
 }
 
 fn shown(at: Timestamp) -> String {
@@ -78,19 +84,19 @@ fn wait_for_pass(store: &Store, clock: &dyn Clock, service: &Service, patience: 
         Ok(Lock::Held(_)) => return ExitCode::Ok,
         Ok(Lock::Busy(holder)) => {
             let pid = holder.pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
-            println!("{name}: a pass{pid} is just restarting it, waiting for its end");
+            crate::say!("{name}: a pass{pid} is just restarting it, waiting for its end");
             store.lock_within(name, patience, clock)
         }
         Err(error) => Err(error),
     };
     match held {
-        Ok(Lock::Held(_)) => println!("{name}: that pass is done with it"),
+        Ok(Lock::Held(_)) => crate::say!("{name}: that pass is done with it"),
         Ok(Lock::Busy(_)) => {
-            eprintln!("error: a pass is still at work on {name} after {} s", patience.as_secs());
+            crate::complain!("error: a pass is still at work on {name} after {} s", patience.as_secs());
             return ExitCode::TryAgain;
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::complain!("error: {error}");
             return ExitCode::Io;
         }
     }
@@ -116,7 +122,7 @@ pub fn resume(global: &Global, which: &Which) -> anyhow::Result<ExitCode> {
     let (listing, mut exit) = match if contained { engine.list() } else { Ok(Vec::new()) } {
         Ok(listing) => (listing, ExitCode::Ok),
         Err(why) => {
-            eprintln!("error: markers inside containers cannot be removed: {why}");
+            crate::complain!("error: markers inside containers cannot be removed: {why}");
             (Vec::new(), ExitCode::CannotLook)
         }
     };
@@ -139,7 +145,7 @@ fn resume_one(
     match store.markers().clear(name) {
         Ok(paths) => removed.extend(paths.iter().map(|path| path.display().to_string())),
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::complain!("error: {error}");
             exit = ExitCode::Io;
         }
     }
@@ -148,7 +154,7 @@ fn resume_one(
             Ok(true) => removed.push(format!("the marker in container {}", container.at.name)),
             Ok(false) => {}
             Err(why) => {
-                eprintln!("error: {name}: {why}");
+                crate::complain!("error: {name}: {why}");
                 exit = exit.merge(ExitCode::CannotLook);
             }
         }
@@ -159,15 +165,17 @@ fn resume_one(
         format!("removed {}", removed.join(", "))
     };
     match reset::forget(store, service) {
-        Ok(Forgotten::Attempts(_)) => println!("{name}: will be restarted again when it is down ({removed})"),
+        Ok(Forgotten::Attempts(_)) => {
+            crate::say!("{name}: will be restarted again when it is down ({removed})")
+        }
         Ok(Forgotten::Busy) => {
-            eprintln!(
+            crate::complain!(
                 "error: {name}: a pass is at work on it, its failure window was not cleared ({removed})"
             );
             exit = exit.merge(ExitCode::TryAgain);
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::complain!("error: {error}");
             exit = exit.merge(ExitCode::Io);
         }
     }

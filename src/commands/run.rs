@@ -26,7 +26,7 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let config = match super::load(global) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            crate::complain!("{error}");
             return Ok(told(global, args, &error));
         }
     };
@@ -38,7 +38,7 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     if !args.dry_run
         && let Err(error) = prepare(&config, &store)
     {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
         if error.is_denied() {
             return Ok(ExitCode::Io);
         }
@@ -56,7 +56,7 @@ fn told(global: &Global, args: &RunArgs, error: &ConfigError) -> ExitCode {
         return ExitCode::Config;
     }
     super::invalid::tell(&super::located(global).0, error).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
         ExitCode::Config
     })
 }

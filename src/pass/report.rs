@@ -12,6 +12,7 @@ use crate::config::model::{Service, ServiceName};
 use crate::decide::{Decision, NoWay};
 use crate::event::Level;
 use crate::exit_code::ExitCode;
+use crate::history;
 use crate::outbox::{self, BUDGET, Outbox};
 use crate::state::ServiceState;
 use crate::store::{Lock, StateGuard, Subject};
@@ -95,6 +96,8 @@ impl Teller<'_, '_> {
             return None;
         }
         record::outcome(state, sight, self.outcome);
+        // Also where nothing is tried: an attempt of the future would else hold its place until then.
+        history::prune(&mut state.attempts, self.pass.now(), self.service.failure_window);
         let found = found(self.outcome, state);
         let owed = match found {
             Found::Healthy => self.outbox.owed(self.service.name.as_str()).unwrap_or_default(),
@@ -254,7 +257,7 @@ fn sent(pass: &Pass<'_>, report: &outbox::Report) {
     }
     if report.waiting > 0 {
         let why = report.stopped.as_deref().unwrap_or("the time for sending is over");
-        pass.note(None, Level::Warning, &format!("{} alerts wait for the next pass: {why}", report.waiting));
+        pass.note(None, Level::Warning, &format!("{} alerts wait for the next pass ({why})", report.waiting));
         pass.trouble(ExitCode::TryAgain);
     }
 }
