@@ -8,7 +8,7 @@ use recovery::journal;
 
 fn main() -> std::process::ExitCode {
     let exit = run(Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        recovery::complain!("error: {error:#}");
         ExitCode::Io
     });
     exit.number().into()
