@@ -3,7 +3,6 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -218,7 +217,12 @@ fn what_cannot_be_looked_at_exits_69() {
     web["container"] = json!("box");
     fixture.service("web", web);
     fixture.pass().expect_code(69);
-    assert_eq!(fixture.count("command not found; install it, or set recovery.engine"), 1, "{}", fixture.log());
+    assert_eq!(
+        fixture.count("command not found; install it, or set recovery.engine"),
+        1,
+        "{}",
+        fixture.log()
+    );
 }
 
 #[test]
@@ -226,7 +230,11 @@ fn a_log_or_a_state_that_cannot_be_written_exits_74_and_the_pass_goes_on() {
     let mut fixture = well();
     fixture.setting("log_file", json!("no/such/folder/recovery.log"));
     let done = fixture.pass().expect_code(74);
-    assert!(done.stderr.contains("cannot write the log, its lines go to standard error: "), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("cannot write the log, its lines go to standard error: "),
+        "{}",
+        done.stderr
+    );
     assert_eq!(done.stderr.matches("Health check passed for web").count(), 1, "{}", done.stderr);
 
     let fixture = down();
@@ -290,19 +298,6 @@ fn a_signal_exits_128_and_its_number_and_the_restart_finishes_by_itself() {
 }
 
 #[test]
-fn a_pass_that_cannot_keep_what_is_outside_of_its_state_folder_is_still_a_pass() {
-    let mut fixture = well();
-    if rustix::process::geteuid().is_root() {
-        return skipped("root's default state folder is the machine's own");
-    }
-    fs::create_dir_all(fixture.path("home")).expect("a folder");
-    fs::set_permissions(fixture.path("home"), fs::Permissions::from_mode(0o555)).expect("it is ours");
-    fixture.env("XDG_STATE_HOME", "");
-    let done = fixture.pass().expect_code(0);
-    assert!(done.stderr.starts_with("warning: "), "{}", done.stderr);
-}
-
-#[test]
 fn stats_count_the_programs_own_logs_in_both_formats_alike() {
     let mut figures = Vec::new();
     for format in ["text", "json"] {
@@ -315,7 +310,8 @@ fn stats_count_the_programs_own_logs_in_both_formats_alike() {
         let done = fixture.run(&["stats", "--json"]).expect_code(0);
         let stats: Value = serde_json::from_str(&done.stdout).expect("one object");
         let web = &stats["services"]["web"];
-        let keys = ["checks", "passed", "failed", "attempts", "recovered", "failed_to_recover", "success_rate"];
+        let keys =
+            ["checks", "passed", "failed", "attempts", "recovered", "failed_to_recover", "success_rate"];
         figures.push(keys.map(|key| web[key].clone()));
         assert!(web["downtime_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{web}");
         let table = fixture.run(&["stats"]).expect_code(0).stdout;
