@@ -42,18 +42,21 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     say_disabled(&config, &scope);
     let store = Store::open(&config.recovery);
+    let mut prepared = ExitCode::Ok;
     if !args.dry_run {
         if let Err(error) = store.prepare() {
             eprintln!("error: {error}");
             if error.is_denied() {
                 return Ok(ExitCode::Io);
             }
+            prepared = ExitCode::Io;
         }
-        keep_last_good(&config, &store);
+        prepared = prepared.merge(keep_last_good(&config, &store));
     }
     let journal = journal(&config, global, args);
     let summary = pass(&config, &scope, &store, &journal)?;
     let exit = if journal.failed() { summary.exit.merge(ExitCode::Io) } else { summary.exit };
+    let exit = exit.merge(prepared);
     show(&config, &scope, &summary, global.quiet);
     Ok(exit)
 }
@@ -90,10 +93,15 @@ fn say_disabled(config: &Config, scope: &Scope<'_>) {
 
 /// What a later pass needs to tell that the configuration can no longer be read. It lies in the default state
 /// folder, since nobody can then read which one is configured; a pass that cannot write there is still a pass.
-fn keep_last_good(config: &Config, store: &Store) {
+fn keep_last_good(config: &Config, store: &Store) -> ExitCode {
     let clock = SystemClock::new(Interrupt::default());
-    if let Err(error) = super::invalid::valid(&config.path, &LastGood::of(config), store, &clock) {
-        eprintln!("warning: {error}; should the configuration become invalid, nobody would be told");
+    match super::invalid::valid(&config.path, &LastGood::of(config), store, &clock) {
+        Ok(()) => ExitCode::Ok,
+        Err(error) => {
+            eprintln!("warning: {error}; should the configuration become invalid, nobody would be told");
+            // Who keeps the state elsewhere need not be allowed to write there.
+            if error.is_denied() { ExitCode::Ok } else { ExitCode::Io }
+        }
     }
 }
 
