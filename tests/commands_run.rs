@@ -204,6 +204,21 @@ fn a_disabled_service_that_is_asked_for_is_named() {
 }
 
 #[test]
+fn what_is_well_at_the_second_look_is_not_restarted() {
+    let mut fixture = well();
+    let flag = fixture.path("second").display().to_string();
+    let mut web = by_file(&fixture, "web", "exit 3");
+    web["health_check"]["command"] = json!(format!("test -e {flag} || {{ touch {flag}; exit 1; }}"));
+    fixture.service("web", web);
+    fixture.pass().expect_code(0);
+    for phrase in ["Health check failed for web, attempting recovery...", "web healthy again without restart"]
+    {
+        assert_eq!(fixture.count(phrase), 1, "{}", fixture.log());
+    }
+    assert_eq!(fixture.count("Executing restart command"), 0, "{}", fixture.log());
+}
+
+#[test]
 fn what_is_well_exits_0_and_what_is_down_1() {
     well().pass().expect_code(0);
     down().pass().expect_code(1);

@@ -237,6 +237,9 @@ fn a_resume_without_an_engine_removes_the_marker_on_the_machine_and_exits_69() {
         "{}",
         done.stderr
     );
+    let removed = fixture.path("state/manual-stop/boxed.stopped");
+    let said = format!("boxed: its failure window was cleared (removed {})\n", removed.display());
+    assert_eq!(done.stdout, said);
     assert_eq!(marker(&fixture, "boxed"), None);
     // A service on the machine needs none.
     fixture.run(&["resume", "alone"]).expect_code(0);
