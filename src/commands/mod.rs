@@ -2,10 +2,11 @@
 
 pub mod demo_service;
 pub mod invalid;
-pub mod markers;
 pub mod reset;
+pub mod resume;
 pub mod run;
 pub mod stats;
+pub mod stop;
 pub mod validate;
 
 use std::fmt::Display;

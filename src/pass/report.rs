@@ -85,10 +85,9 @@ impl Teller<'_, '_> {
             return None;
         }
         // Most services are well and were well: that is seen without a lock.
-        let before = match store.load(name) {
-            Ok(before) => before,
+        let Ok(before) = store.load(name) else {
             // That was said when it was read first.
-            Err(_) => return self.without_memory(ServiceState::new(name.as_str())),
+            return self.without_memory(ServiceState::new(name.as_str()));
         };
         let mut after = before.clone();
         if self.advance(&mut after).is_none() && after == before {
