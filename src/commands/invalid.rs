@@ -40,6 +40,9 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
         if let Some(due) = incident::advance_configuration(&mut state, false, policy, clock.now()) {
             let report = report(&path, error, &good, &due, &clock);
+            if report.to.is_empty() {
+                eprintln!("note: nobody is told of this: no notifications were configured");
+            }
             for alert in report.alerts() {
                 if let Err(error) = outbox.put(&alert) {
                     eprintln!("error: {error}; the alert is sent at once");

@@ -33,10 +33,17 @@ pub fn stop(global: &Global, args: &StopArgs) -> ExitCode {
     let until = args.lasting.map(|lasting| now + lasting);
     let marker = MarkerFile::new(person(), now, until, args.reason.clone());
     let store = Store::open(&config.recovery);
-    services
-        .iter()
-        .map(|service| stop_one(&config, &store, &clock, service, &marker))
-        .fold(ExitCode::Ok, ExitCode::merge)
+    let mut exit = ExitCode::Ok;
+    // All markers first: waiting for one service shall not leave the next one open.
+    let (stopped, failed): (Vec<&Service>, Vec<&Service>) =
+        services.into_iter().partition(|service| set_marker(&config, &store, service, &marker));
+    if !failed.is_empty() {
+        exit = ExitCode::Io;
+    }
+    for service in stopped {
+        exit = exit.merge(wait_for_pass(&store, &clock, service, config.recovery.pass_timeout));
+    }
+    exit
 }
 
 /// Who is at work, as far as the environment tells.
@@ -44,17 +51,12 @@ fn person() -> Option<String> {
     ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(process_env)
 }
 
-fn stop_one(
-    config: &Config,
-    store: &Store,
-    clock: &dyn Clock,
-    service: &Service,
-    marker: &MarkerFile,
-) -> ExitCode {
+/// Sets the marker and says what that means; `false`, after saying why, where it cannot be set.
+fn set_marker(config: &Config, store: &Store, service: &Service, marker: &MarkerFile) -> bool {
     let name = &service.name;
     if let Err(error) = store.markers().set(name, marker) {
-        eprintln!("error: {error}");
-        return ExitCode::Io;
+        eprintln!("error: {name}: {error}");
+        return false;
     }
     let until = marker
         .until
@@ -64,7 +66,7 @@ fn stop_one(
     if !held.is_empty() {
         println!("{name}: not restarted meanwhile either, because they depend on it: {}", held.join(", "));
     }
-    wait_for_pass(store, clock, service, config.recovery.pass_timeout)
+    true
 }
 
 fn shown(at: Timestamp) -> String {
@@ -134,12 +136,45 @@ fn resume_one(
     service: &Service,
 ) -> ExitCode {
     let name = &service.name;
+    let (removed, mut exit) = remove_markers(config, store, engine, listing, service);
+    let removed = match removed.as_slice() {
+        [] => "there was no marker".to_owned(),
+        removed => format!("removed {}", removed.join(", ")),
+    };
+    match reset::forget(store, service) {
+        Ok(Forgotten::Attempts(_)) if exit == ExitCode::Ok => {
+            println!("{name}: will be restarted again when it is down ({removed})");
+        }
+        Ok(Forgotten::Attempts(_)) => println!("{name}: its failure window was cleared ({removed})"),
+        Ok(Forgotten::Busy) => {
+            eprintln!(
+                "error: {name}: a pass is at work on it, its failure window was not cleared ({removed})"
+            );
+            exit = exit.merge(ExitCode::TryAgain);
+        }
+        Err(error) => {
+            eprintln!("error: {name}: {error}");
+            exit = exit.merge(ExitCode::Io);
+        }
+    }
+    exit
+}
+
+/// Removes the markers of a service wherever they are; says what could not be removed.
+fn remove_markers(
+    config: &Config,
+    store: &Store,
+    engine: &dyn Engine,
+    listing: &[Container],
+    service: &Service,
+) -> (Vec<String>, ExitCode) {
+    let name = &service.name;
     let mut exit = ExitCode::Ok;
     let mut removed: Vec<String> = Vec::new();
     match store.markers().clear(name) {
         Ok(paths) => removed.extend(paths.iter().map(|path| path.display().to_string())),
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {name}: {error}");
             exit = ExitCode::Io;
         }
     }
@@ -153,32 +188,15 @@ fn resume_one(
             }
         }
     }
-    let removed = if removed.is_empty() {
-        "it was not stopped".to_owned()
-    } else {
-        format!("removed {}", removed.join(", "))
-    };
-    match reset::forget(store, service) {
-        Ok(Forgotten::Attempts(_)) => println!("{name}: will be restarted again when it is down ({removed})"),
-        Ok(Forgotten::Busy) => {
-            eprintln!(
-                "error: {name}: a pass is at work on it, its failure window was not cleared ({removed})"
-            );
-            exit = exit.merge(ExitCode::TryAgain);
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            exit = exit.merge(ExitCode::Io);
-        }
-    }
-    exit
+    (removed, exit)
 }
 
 fn in_container(engine: &dyn Engine, container: &Container, service: &Service) -> Result<bool, String> {
     let ContainerRef { name, .. } = &container.at;
     if container.state != "running" {
+        let hint = if container.state == "exited" { "; where somebody stopped it, start it" } else { "" };
         return Err(format!(
-            "container {name} is {}: a marker in it, if there is one, stays",
+            "container {name} is {}: a marker in it, if there is one, stays{hint}",
             container.state
         ));
     }

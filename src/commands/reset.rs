@@ -32,7 +32,8 @@ fn one(store: &Store, service: &Service) -> ExitCode {
     match forget(store, service) {
         Ok(Forgotten::Attempts(0)) => println!("{name}: no restart attempts were remembered"),
         Ok(Forgotten::Attempts(n)) => {
-            println!("{name}: {n} restart attempts forgotten, it will be tried again");
+            let attempts = if n == 1 { "attempt" } else { "attempts" };
+            println!("{name}: {n} restart {attempts} forgotten, it will be tried again");
         }
         Ok(Forgotten::Busy) => {
             eprintln!(

@@ -134,6 +134,11 @@ impl<'a> Pass<'a> {
             began: world.clock.monotonic(),
             trouble: Mutex::new(ExitCode::Ok),
         };
+        match &pass.listing {
+            Ok(_) if !needs_engine => {}
+            Ok(listing) => log::debug!("the engine lists {} containers", listing.len()),
+            Err(why) => log::debug!("the engine lists no containers: {}", pass.masked(why)),
+        }
         match world.store.last_pass() {
             Ok(last_pass) => Self { last_pass, ..pass },
             Err(error) => {

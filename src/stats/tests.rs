@@ -4,10 +4,13 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::Kind::*;
-use super::{Calendar, Fact, Figures, Filter, Kind, Outcome, Scanner, Tally};
+use super::{Calendar, Fact, Figures, Filter, Kind, Outcome, Scanner, Tally, count};
+use crate::clock::Timestamp;
+
+const NOW: Timestamp = datetime!(2026-11-21 12:00 UTC);
 
 fn scan(text: &[u8], each: &mut impl FnMut(&Fact<'_>)) {
-    Scanner::new(Calendar::new(datetime!(2026-11-21 12:00 UTC))).scan(text, each);
+    Scanner::new(Calendar::new(NOW)).scan(text, each);
 }
 
 /// `(service, kind, seconds of the day)`
@@ -339,5 +342,28 @@ proptest! {
     fn a_chunk_says_what_its_lines_say(bytes in soup()) {
         let by_line: Vec<_> = bytes.split_inclusive(|&b| b == b'\n').flat_map(facts).collect();
         prop_assert_eq!(facts(&bytes), by_line);
+    }
+
+    /// Neither where a log is cut into pieces nor how many threads read them changes a figure.
+    #[test]
+    fn any_cut_and_any_number_of_threads_say_the_same(
+        bytes in proptest::collection::vec(soup(), 1..8).prop_map(|parts| parts.concat()),
+        cuts in proptest::collection::vec(1_usize..9, 1..20),
+        threads in 0_usize..5,
+        since in proptest::option::of(Just(1_795_255_508_000_i64)),
+    ) {
+        let filter = Filter { since, ..Filter::default() };
+        let mut whole = Tally::new(filter.clone());
+        scan(&bytes, &mut |fact| whole.add(fact));
+
+        let mut lines = bytes.split_inclusive(|&b| b == b'\n');
+        let mut cuts = cuts.into_iter().cycle();
+        let mut cut = Tally::new(filter);
+        count(&mut cut, Calendar::new(NOW), threads, bytes.len().max(1), |buffer| {
+            let piece = lines.by_ref().take(cuts.next().unwrap()).collect::<Vec<_>>().concat();
+            buffer[..piece.len()].copy_from_slice(&piece);
+            piece.len()
+        });
+        prop_assert_eq!(cut.finish(), whole.finish());
     }
 }
