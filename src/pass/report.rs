@@ -20,7 +20,8 @@ use std::time::Duration;
 
 /// A state that is held until the alerts that it speaks of are in the outbox.
 struct Pending {
-    guard: StateGuard,
+    /// `None`: the state cannot be written, and is told of all the same.
+    guard: Option<StateGuard>,
     state: ServiceState,
     report: Report,
 }
@@ -62,7 +63,7 @@ impl Teller<'_, '_> {
             return None;
         }
         // Most services are well and were well: that is seen without a lock.
-        let before = store.load(name).ok()?;
+        let Ok(before) = store.load(name) else { return self.unrecorded() };
         let mut after = before.clone();
         if self.advance(&mut after).is_none() && after == before {
             return None;
@@ -72,17 +73,26 @@ impl Teller<'_, '_> {
             Ok(Lock::Busy(_)) => return None,
             Err(error) => {
                 self.pass.io_trouble(Some(name), &error);
-                return None;
+                return self.unrecorded();
             }
         };
         let mut state = guard.load().ok()?;
         match self.advance(&mut state) {
-            Some(report) => Some(Pending { guard, state, report }),
+            Some(report) => Some(Pending { guard: Some(guard), state, report }),
             None => {
                 save(self.pass, Some(name), &guard, &state);
                 None
             }
         }
+    }
+
+    /// Where nothing can be remembered a failure is told at every pass: too often is better than never.
+    fn unrecorded(&self) -> Option<Pending> {
+        let name = &self.service.name;
+        let remembered = self.pass.world.store.load(name);
+        let mut state = remembered.unwrap_or_else(|_| ServiceState::new(name.as_str()));
+        let report = self.advance(&mut state).filter(|report| report.story.kind.is_failure())?;
+        Some(Pending { guard: None, state, report })
     }
 
     /// Takes the outcome into the state; what must be told because of it.
@@ -166,7 +176,9 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
     };
     let mut state = guard.load().ok()?;
     match (advance(&mut state), trouble) {
-        (Some(due), Some(why)) => Some(Pending { report: story::of_engine(pass, why, &due), guard, state }),
+        (Some(due), Some(why)) => {
+            Some(Pending { report: story::of_engine(pass, why, &due), guard: Some(guard), state })
+        }
         _ => {
             save(pass, None, &guard, &state);
             None
@@ -199,7 +211,9 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: &[Pending]) {
         sent(pass, &outbox::send_now(&unkept, pass.world.notifier, pass.world.clock, BUDGET));
     }
     for Pending { guard, state, .. } in pending {
-        save(pass, None, guard, state);
+        if let Some(guard) = guard {
+            save(pass, None, guard, state);
+        }
     }
 }
 

@@ -167,7 +167,11 @@ impl<'s> Truth<'s> {
         }
         restarts.retain(|at| act.at - *at < Duration::from_secs(spec.window));
         // A start and the command after it are one attempt; so they fall into one pass.
-        if restarts.last().is_some_and(|last| act.at - *last < Duration::from_secs(200) && act.call.starts_with("run")) && self.scenario.home(i).is_some() {
+        if restarts
+            .last()
+            .is_some_and(|last| act.at - *last < Duration::from_secs(200) && act.call.starts_with("run"))
+            && self.scenario.home(i).is_some()
+        {
             return;
         }
         restarts.push(act.at);
@@ -202,7 +206,8 @@ impl<'s> Truth<'s> {
                 }
                 if alert.kind == AlertKind::ServiceRecovered && !late {
                     let failures = self.failures.entry(at.clone()).or_default();
-                    let known = short || *failures > 0 || self.scenario.passes_are_cut || self.scenario.disk_fails;
+                    let known =
+                        short || *failures > 0 || self.scenario.passes_are_cut || self.scenario.disk_fails;
                     assert!(known, "recovered without a failure: {}\n{}", alert.title, alert.body);
                     *failures = 0;
                 }
@@ -214,7 +219,12 @@ impl<'s> Truth<'s> {
                 let before = self.told.insert(key, alert.at);
                 let cooldown = stage.config.notifications.cooldown;
                 if let Some(before) = before.filter(|_| calm) {
-                    assert!(alert.at - before >= cooldown, "told again after {}: {}", alert.at - before, alert.title);
+                    assert!(
+                        alert.at - before >= cooldown,
+                        "told again after {}: {}",
+                        alert.at - before,
+                        alert.title
+                    );
                     assert!(alert.kind != AlertKind::ServiceRecovered, "recovered twice: {}", alert.title);
                 }
             }
@@ -243,7 +253,8 @@ impl<'s> Truth<'s> {
                 continue;
             }
             let state = stage.state(&name);
-            let incident = state.incident.unwrap_or_else(|| panic!("{name} is down, and there is no incident"));
+            let incident =
+                state.incident.unwrap_or_else(|| panic!("{name} is down, and there is no incident"));
             let told = self.incidents.contains(&(name.clone(), incident.id.clone()));
             assert!(told, "{name} is down, and nobody was told of {incident:?}");
         }
