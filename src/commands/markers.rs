@@ -166,7 +166,7 @@ fn resume_one(
     };
     match reset::forget(store, service) {
         Ok(Forgotten::Attempts(_)) => {
-            crate::say!("{name}: will be restarted again when it is down ({removed})")
+            crate::say!("{name}: will be restarted again when it is down ({removed})");
         }
         Ok(Forgotten::Busy) => {
             crate::complain!(
