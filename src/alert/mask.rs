@@ -76,11 +76,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 /// `name`, what stands between, and the value hidden in its quotes.
 fn named(c: &Captures<'_>, name: &str) -> String {
     let (between, value) = (&c[2], &c[3]);
-    let lower = name.to_ascii_lowercase();
-    if lower.ends_with("file")
-        || lower.ends_with("last-pass.json")
-        || (c[2].trim().is_empty() && value.starts_with('-'))
-    {
+    let names_a_file = ["file", ".json", ".lock"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    if names_a_file || (c[2].trim().is_empty() && value.starts_with('-')) {
         return c[0].to_owned();
     }
     let quote = match value.trim_start_matches('\\').chars().next() {
@@ -169,11 +166,11 @@ mod tests {
         // All of this stays readable.
         ("pkill -f 'minio server' || true; sleep 1; minio server /data >> /var/log/minio.log 2>&1 &", ""),
         ("connection refused on localhost:9000", ""),
+        ("cannot write /state/last-pass.json: No space left on device", ""),
         ("HTTP 503, expected 200–399", ""),
         ("ssh -p 22 host; mkdir -p /var/run", ""),
         ("http://localhost:9000/a@b", ""),
         ("http://localhost:9000?mail=a@b", ""),
-        ("cannot read /var/lib/recovery/last-pass.json: Not a directory", ""),
         ("bypass=1 monkey=banana author=anna", ""),
         ("no matching process: python -m app --port 80", ""),
     ];

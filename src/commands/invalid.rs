@@ -39,13 +39,7 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
         let mut state = guard.load()?;
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
         if let Some(due) = incident::advance_configuration(&mut state, false, policy, clock.now()) {
-            let report = report(&path, error, &good, &due, &clock);
-            for alert in report.alerts() {
-                if let Err(error) = outbox.put(&alert) {
-                    crate::complain!("error: {error}; the alert is sent at once");
-                    say(&outbox::send_now(&[alert], &notifiers, &clock, BUDGET));
-                }
-            }
+            keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock);
         }
         guard.save(&state)?;
     }
@@ -53,6 +47,19 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let sent = outbox.deliver(&notifiers, &clock, BUDGET, &|alert| incident::judge(alert, &state_of))?;
     say(&sent);
     Ok(ExitCode::Config)
+}
+
+/// Puts the alerts into the outbox; where they cannot be kept there they are sent at once.
+fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) {
+    if report.to.is_empty() {
+        crate::complain!("note: nobody is told of this: no notifications were configured");
+    }
+    for alert in report.alerts() {
+        if let Err(error) = outbox.put(&alert) {
+            crate::complain!("error: {error}; the alert is sent at once");
+            say(&outbox::send_now(&[alert], notifiers, clock, BUDGET));
+        }
+    }
 }
 
 fn report(
@@ -87,7 +94,7 @@ fn say(sent: &outbox::Report) {
         crate::complain!("error: the alert {:?} was refused for good: {why}", alert.title);
     }
     if let (true, Some(why)) = (sent.waiting > 0, &sent.stopped) {
-        crate::complain!("note: {} alerts wait for the next pass ({why})", sent.waiting);
+        crate::complain!("note: {} alerts wait for the next pass: {why}", sent.waiting);
     }
     for error in &sent.errors {
         crate::complain!("error: {error}");

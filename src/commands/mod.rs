@@ -2,10 +2,11 @@
 
 pub mod demo_service;
 pub mod invalid;
-pub mod markers;
 pub mod reset;
+pub mod resume;
 pub mod run;
 pub mod stats;
+pub mod stop;
 pub mod validate;
 
 use std::fmt::Display;
@@ -17,6 +18,7 @@ use crate::cli::{Global, StatsArgs, Which};
 use crate::config::model::{Config, Service, ServiceName};
 use crate::config::{self, ConfigError, TrustPolicy, process_env};
 use crate::exit_code::ExitCode;
+use crate::journal::Verbosity;
 use crate::plan::{self, UnknownService};
 use crate::when::When;
 
@@ -25,6 +27,16 @@ use crate::when::When;
 pub fn located(global: &Global) -> (PathBuf, TrustPolicy) {
     let path = config::locate(global.config.as_deref(), &process_env);
     (path, TrustPolicy::of_process(&process_env, global.trust_config))
+}
+
+/// How much is said.
+#[must_use]
+pub fn verbosity(global: &Global) -> Verbosity {
+    match (global.verbose, global.quiet) {
+        (true, _) => Verbosity::Verbose,
+        (_, true) => Verbosity::Quiet,
+        _ => Verbosity::Normal,
+    }
 }
 
 /// The configuration; its problems go to standard error.
@@ -44,6 +56,7 @@ pub fn open(global: &Global) -> Result<Config, ExitCode> {
 /// All its problems.
 pub fn load(global: &Global) -> Result<Config, ConfigError> {
     let (path, policy) = located(global);
+    log::debug!("the configuration is {}", path.display());
     config::load(&path, &process_env, policy).map(|loaded| loaded.config)
 }
 

@@ -32,7 +32,8 @@ fn one(store: &Store, service: &Service) -> ExitCode {
     match forget(store, service) {
         Ok(Forgotten::Attempts(0)) => crate::say!("{name}: no restart attempts were remembered"),
         Ok(Forgotten::Attempts(n)) => {
-            crate::say!("{name}: {n} restart attempts forgotten, it will be tried again");
+            let attempts = if n == 1 { "attempt" } else { "attempts" };
+            crate::say!("{name}: {n} restart {attempts} forgotten, it will be tried again");
         }
         Ok(Forgotten::Busy) => {
             crate::complain!(
