@@ -26,10 +26,7 @@ pub fn run(global: &Global, args: &StopArgs) -> ExitCode {
     };
     let clock = SystemClock::new(Interrupt::default());
     let now = clock.now();
-    let until = match args.lasting.map(|lasting| later(now, lasting)) {
-        Some(None) => return super::usage(&"--for reaches beyond the end of time; leave it out"),
-        until => until.flatten(),
-    };
+    let until = args.lasting.map(|lasting| now + lasting);
     let marker = MarkerFile::new(person(), now, until, args.reason.clone());
     let store = Store::open(&config.recovery);
     let mut exit = ExitCode::Ok;
@@ -43,10 +40,6 @@ pub fn run(global: &Global, args: &StopArgs) -> ExitCode {
         exit = exit.merge(wait_for_pass(&store, &clock, service, config.recovery.pass_timeout));
     }
     exit
-}
-
-fn later(now: Timestamp, lasting: Duration) -> Option<Timestamp> {
-    now.checked_add(time::Duration::try_from(lasting).ok()?)
 }
 
 /// Who is at work, as far as the environment tells.
