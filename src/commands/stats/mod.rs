@@ -92,7 +92,7 @@ pub fn run(
 
 /// Where standard error is closed too, the exit code is all that is left to tell.
 fn complain(err: &mut dyn Write, code: ExitCode, text: &str) -> ExitCode {
-    let _ = writeln!(err, "recovery: {}", shown(text));
+    let _ = writeln!(err, "error: {}", shown(text));
     code
 }
 
