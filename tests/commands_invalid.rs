@@ -151,7 +151,8 @@ fn looking_only_tells_nobody_and_writes_nothing() {
     fixture.pass().expect_code(0);
     let before = fixture.state_files();
     break_it(&fixture);
-    for args in [&["run", "--dry-run"][..], &["validate"], &["stop", "web"], &["resume", "web"], &["reset", "web"]]
+    for args in
+        [&["run", "--dry-run"][..], &["validate"], &["stop", "web"], &["resume", "web"], &["reset", "web"]]
     {
         as_it_is(&fixture, args).expect_code(78);
     }
@@ -164,9 +165,8 @@ fn without_a_good_pass_before_it_says_that_nobody_is_told() {
     break_it(&fixture);
     let done = as_it_is(&fixture, &["run"]).expect_code(78);
     assert!(
-        done.stderr.ends_with(
-            "note: nobody is told of this: no pass with this configuration was ever made\n"
-        ),
+        done.stderr
+            .ends_with("note: nobody is told of this: no pass with this configuration was ever made\n"),
         "{}",
         done.stderr
     );

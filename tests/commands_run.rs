@@ -218,7 +218,12 @@ fn what_cannot_be_looked_at_exits_69() {
     web["container"] = json!("box");
     fixture.service("web", web);
     fixture.pass().expect_code(69);
-    assert_eq!(fixture.count("command not found; install it, or set recovery.engine"), 1, "{}", fixture.log());
+    assert_eq!(
+        fixture.count("command not found; install it, or set recovery.engine"),
+        1,
+        "{}",
+        fixture.log()
+    );
 }
 
 #[test]
@@ -226,7 +231,11 @@ fn a_log_or_a_state_that_cannot_be_written_exits_74_and_the_pass_goes_on() {
     let mut fixture = well();
     fixture.setting("log_file", json!("no/such/folder/recovery.log"));
     let done = fixture.pass().expect_code(74);
-    assert!(done.stderr.contains("cannot write the log, its lines go to standard error: "), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("cannot write the log, its lines go to standard error: "),
+        "{}",
+        done.stderr
+    );
     assert_eq!(done.stderr.matches("Health check passed for web").count(), 1, "{}", done.stderr);
 
     let fixture = down();
@@ -315,7 +324,8 @@ fn stats_count_the_programs_own_logs_in_both_formats_alike() {
         let done = fixture.run(&["stats", "--json"]).expect_code(0);
         let stats: Value = serde_json::from_str(&done.stdout).expect("one object");
         let web = &stats["services"]["web"];
-        let keys = ["checks", "passed", "failed", "attempts", "recovered", "failed_to_recover", "success_rate"];
+        let keys =
+            ["checks", "passed", "failed", "attempts", "recovered", "failed_to_recover", "success_rate"];
         figures.push(keys.map(|key| web[key].clone()));
         assert!(web["downtime_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{web}");
         let table = fixture.run(&["stats"]).expect_code(0).stdout;

@@ -89,7 +89,10 @@ fn all_means_all() {
     let resumed = fixture.run(&["resume", "--all"]).expect_code(0);
     let folder = fixture.path("state/manual-stop");
     let line = |name: &str| {
-        format!("{name}: will be restarted again when it is down (removed {}/{name}.stopped)\n", folder.display())
+        format!(
+            "{name}: will be restarted again when it is down (removed {}/{name}.stopped)\n",
+            folder.display()
+        )
     };
     assert_eq!(resumed.stdout, [line("alone"), line("db"), line("web")].concat());
     assert_eq!(fs::read_dir(&folder).expect("the folder stays").count(), 0);

@@ -64,7 +64,9 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("garbage", |path| content(path, b"\x00\xff\xfe{{{{")),
     ("zeros", |path| content(path, &[0; 4096])),
     ("another type", |path| content(path, b"[1, 2, 3]")),
-    ("wrong types", |path| content(path, br#"{"schema": 1, "service": 5, "status": {}, "attempts": "three"}"#)),
+    ("wrong types", |path| {
+        content(path, br#"{"schema": 1, "service": 5, "status": {}, "attempts": "three"}"#)
+    }),
     ("no schema", |path| content(path, b"{}")),
     ("a negative schema", |path| content(path, br#"{"schema": -1, "service": "web", "status": "healthy"}"#)),
     ("a date that is none", |path| {

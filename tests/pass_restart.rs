@@ -221,7 +221,8 @@ fn an_engine_that_goes_after_the_restart_leaves_an_attempt_of_unknown_end() {
 
 #[test]
 fn a_marker_leaves_a_service_and_what_needs_it_alone_without_a_code() {
-    let stage = Stage::new(&json!({"db": {}, "web": {"dependencies": ["db"]}, "top": {"dependencies": ["web"]}}));
+    let stage =
+        Stage::new(&json!({"db": {}, "web": {"dependencies": ["db"]}, "top": {"dependencies": ["web"]}}));
     for name in ["db", "web", "top"] {
         stage.machine().ruin(name);
     }

@@ -112,10 +112,7 @@ fn lines_without_a_time_are_left_out_under_since_and_told() {
     let request =
         Request { since: Some("1h".parse().unwrap()), until: Some("2026-11-20".parse().unwrap()), ..stdin() };
     let said = ask(&request, None, &[], b"");
-    assert_eq!(
-        (said.err.as_str(), said.code),
-        ("error: --since must lie before --until\n", ExitCode::Usage)
-    );
+    assert_eq!((said.err.as_str(), said.code), ("error: --since must lie before --until\n", ExitCode::Usage));
 }
 
 fn line(minute: u32, text: &str) -> String {
@@ -164,8 +161,7 @@ fn files_named_by_a_shell_pattern_are_put_in_order_too() {
 #[test]
 fn without_a_file_and_a_log_it_is_wrong_usage() {
     let said = ask(&Request::default(), None, &[], b"");
-    let text =
-        "error: no log is configured: name a FILE, or set \"log_file\" in the \"recovery\" section\n";
+    let text = "error: no log is configured: name a FILE, or set \"log_file\" in the \"recovery\" section\n";
     assert_eq!((said.err.as_str(), said.out.as_str(), said.code), (text, "", ExitCode::Usage));
 }
 
