@@ -8,7 +8,7 @@ use recovery::journal;
 
 fn main() -> std::process::ExitCode {
     let exit = run(Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        recovery::complain!("error: {error:#}");
         ExitCode::Io
     });
     exit.number().into()
@@ -28,8 +28,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     match command {
         Command::Run(args) => commands::run::run(&global, &args),
-        Command::Stop(args) => Ok(commands::markers::stop(&global, &args)),
-        Command::Resume(which) => commands::markers::resume(&global, &which),
+        Command::Stop(args) => Ok(commands::stop::run(&global, &args)),
+        Command::Resume(which) => commands::resume::run(&global, &which),
         Command::Reset(which) => Ok(commands::reset::run(&global, &which)),
         Command::Stats(args) => commands::stats(&global, &args),
         Command::Validate(args) => commands::validate(&global, args.json),

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use common::docker::{Container, require_docker};
 use common::fake_docker::{Answer, FakeDocker};
-use common::fixture::{Fixture, LIMIT};
-use common::run;
+use common::fixture::Fixture;
 use common::until::until;
 use serde_json::{Value, json};
 
@@ -238,6 +237,9 @@ fn a_resume_without_an_engine_removes_the_marker_on_the_machine_and_exits_69() {
         "{}",
         done.stderr
     );
+    let removed = fixture.path("state/manual-stop/boxed.stopped");
+    let said = format!("boxed: its failure window was cleared (removed {})\n", removed.display());
+    assert_eq!(done.stdout, said);
     assert_eq!(marker(&fixture, "boxed"), None);
     // A service on the machine needs none.
     fixture.run(&["resume", "alone"]).expect_code(0);
@@ -275,44 +277,4 @@ fn a_resume_removes_the_marker_in_the_container_and_says_so() {
         )
     );
     assert_eq!(done.stdout, "web: its failure window was cleared (there was no marker)\n");
-}
-
-#[test]
-fn an_ordinary_user_is_told_to_use_sudo() {
-    let fixture = three();
-    drop(fixture.command(&[]));
-    let config = fixture.config_path();
-    let program = fixture.path("recovery");
-    fs::copy(env!("CARGO_BIN_EXE_recovery"), &program).expect("a copy that everybody may run");
-    let folder = config.parent().expect("it lies in a folder");
-    let open = |path: &std::path::Path, mode: &str| {
-        let mut chmod = Command::new("chmod");
-        chmod.arg(mode).arg(path);
-        run::within(LIMIT, chmod, b"").expect_code(0);
-    };
-    fs::create_dir(fixture.path("state")).expect("a folder");
-    for (path, mode) in [(folder, "755"), (&config, "644"), (&fixture.path("state"), "555")] {
-        open(path, mode);
-    }
-    let as_user = |args: &[&str]| {
-        // Root may write anywhere, so it becomes somebody else; others are somebody already.
-        let mut command = if rustix::process::geteuid().is_root() {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", "1000", "--regid", "1000", "--clear-groups"]).arg(&program);
-            command
-        } else {
-            Command::new(&program)
-        };
-        command.arg("--config").arg(&config).args(args).env("HOME", "/nonexistent").current_dir("/");
-        run::within(LIMIT, command, b"")
-    };
-    for args in [&["run"][..], &["stop", "web"], &["resume", "web"], &["reset", "web"]] {
-        let done = as_user(args).expect_code(74);
-        assert!(done.stderr.contains("permission denied; use sudo"), "{args:?}: {}", done.stderr);
-        assert!(!done.stdout.contains("will not be restarted"), "{args:?}: {}", done.stdout);
-    }
-    let looked = as_user(&["--dry-run", "--service", "alone"]).expect_code(1);
-    assert!(looked.stdout.starts_with("alone: down (exit 1): would look again"), "{looked:?}");
-    as_user(&["validate"]).expect_code(0);
-    assert_eq!(fixture.state_files(), []);
 }

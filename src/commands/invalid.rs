@@ -39,16 +39,7 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
         let mut state = guard.load()?;
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
         if let Some(due) = incident::advance_configuration(&mut state, false, policy, clock.now()) {
-            let report = report(&path, error, &good, &due, &clock);
-            if report.to.is_empty() {
-                eprintln!("note: nobody is told of this: no notifications were configured");
-            }
-            for alert in report.alerts() {
-                if let Err(error) = outbox.put(&alert) {
-                    eprintln!("error: {error}; the alert is sent at once");
-                    say(&outbox::send_now(&[alert], &notifiers, &clock, BUDGET));
-                }
-            }
+            keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock);
         }
         guard.save(&state)?;
     }
@@ -56,6 +47,19 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let sent = outbox.deliver(&notifiers, &clock, BUDGET, &|alert| incident::judge(alert, &state_of))?;
     say(&sent);
     Ok(ExitCode::Config)
+}
+
+/// Puts the alerts into the outbox; where they cannot be kept there they are sent at once.
+fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) {
+    if report.to.is_empty() {
+        eprintln!("note: nobody is told of this: no notifications were configured");
+    }
+    for alert in report.alerts() {
+        if let Err(error) = outbox.put(&alert) {
+            eprintln!("error: {error}; the alert is sent at once");
+            say(&outbox::send_now(&[alert], notifiers, clock, BUDGET));
+        }
+    }
 }
 
 fn report(

@@ -2,10 +2,11 @@
 
 pub mod demo_service;
 pub mod invalid;
-pub mod markers;
 pub mod reset;
+pub mod resume;
 pub mod run;
 pub mod stats;
+pub mod stop;
 pub mod validate;
 
 use std::fmt::Display;
@@ -44,7 +45,7 @@ pub fn verbosity(global: &Global) -> Verbosity {
 /// The exit code, where it cannot be used.
 pub fn open(global: &Global) -> Result<Config, ExitCode> {
     load(global).map_err(|error| {
-        eprintln!("{error}");
+        crate::complain!("{error}");
         ExitCode::Config
     })
 }
@@ -61,7 +62,7 @@ pub fn load(global: &Global) -> Result<Config, ConfigError> {
 
 /// Says what was wrong with the command line.
 pub fn usage(problem: &dyn Display) -> ExitCode {
-    eprintln!("error: {problem}");
+    crate::complain!("error: {problem}");
     ExitCode::Usage
 }
 
@@ -98,7 +99,7 @@ pub fn stats(global: &Global, args: &StatsArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => Some(config),
         Err(_) if !args.files.is_empty() => None,
         Err(error) => {
-            eprintln!("{error}");
+            crate::complain!("{error}");
             return Ok(ExitCode::Config);
         }
     };

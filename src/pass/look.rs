@@ -297,8 +297,17 @@ pub(super) fn side_by_side<I: Sync, T: Send>(
     }
     std::thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || work(item))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a look does not panic")).collect()
+        // Where no further thread can be had, this one does the work; in the order of the plan, so that
+        // whatever it waits for is under way or done.
+        let begun: Vec<_> = items
+            .iter()
+            .map(|item| {
+                std::thread::Builder::new().spawn_scoped(scope, move || work(item)).map_err(|_| work(item))
+            })
+            .collect();
+        let done =
+            |thread: std::thread::ScopedJoinHandle<'_, T>| thread.join().expect("a look does not panic");
+        begun.into_iter().map(|begun| begun.map_or_else(|done| done, done)).collect()
     })
 }
 

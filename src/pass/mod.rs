@@ -1,7 +1,7 @@
 //! The only loop: observe → decide → act → re-check → record → report.
 //!
 //! Everything is looked at first, without locks. Then what is unhealthy is handled, dependencies first and
-//! unrelated services side by side; each handling ends in an [`Outcome`] on the [`board`]. At the end the
+//! unrelated services side by side; each handling ends in an [`Outcome`] on the `board`. At the end the
 //! outcomes are recorded and told. The policy is `decide`'s, the world is behind [`World`]'s seams.
 
 mod act;

@@ -12,6 +12,7 @@ use crate::config::model::{Service, ServiceName};
 use crate::decide::{Decision, NoWay};
 use crate::event::Level;
 use crate::exit_code::ExitCode;
+use crate::history;
 use crate::outbox::{self, BUDGET, Outbox};
 use crate::state::{AlertKind, ServiceState, UNKNOWN_LOOKS_TOLD};
 use crate::store::{Lock, StateGuard, Subject};
@@ -84,10 +85,9 @@ impl Teller<'_, '_> {
             return None;
         }
         // Most services are well and were well: that is seen without a lock.
-        let before = match store.load(name) {
-            Ok(before) => before,
+        let Ok(before) = store.load(name) else {
             // That was said when it was read first.
-            Err(_) => return self.without_memory(ServiceState::new(name.as_str())),
+            return self.without_memory(ServiceState::new(name.as_str()));
         };
         let mut after = before.clone();
         if self.advance(&mut after).is_none() && after == before {
@@ -125,6 +125,8 @@ impl Teller<'_, '_> {
             return None;
         }
         record::outcome(state, sight, self.outcome);
+        // Also where nothing is tried: an attempt of the future would else hold its place until then.
+        history::prune(&mut state.attempts, self.pass.now(), self.service.failure_window);
         let found = found(self.outcome, state);
         let owed = match found {
             Found::Healthy => self.outbox.owed(self.service.name.as_str()).unwrap_or_default(),

@@ -74,11 +74,23 @@ const AFTER: [(&str, Kind); 4] = [
     (phrase::BLOCKED, Kind::Other),
 ];
 
+/// How JSON lines of ours begin.
+const JSON: &str = r#"{"ts":""#;
+
 /// One search for all phrases at once; an alternation of literals runs at the speed of memory.
-static PHRASES: LazyLock<Regex> = LazyLock::new(|| {
-    let phrases: Vec<String> = BEFORE.iter().chain(&AFTER).map(|(phrase, _)| regex::escape(phrase)).collect();
-    Regex::new(&format!("(?-u){}", phrases.join("|"))).expect("escaped literals are a valid expression")
-});
+static PHRASES: LazyLock<Regex> = LazyLock::new(|| any_of(phrases()));
+
+/// What a line must hold to be looked at: a JSON line of ours is known by its keys, whatever its message.
+static SIGNS: LazyLock<Regex> = LazyLock::new(|| any_of(phrases().chain([JSON])));
+
+fn phrases() -> impl Iterator<Item = &'static str> {
+    BEFORE.iter().chain(&AFTER).map(|(phrase, _)| *phrase)
+}
+
+fn any_of(literals: impl Iterator<Item = &'static str>) -> Regex {
+    let literals: Vec<String> = literals.map(regex::escape).collect();
+    Regex::new(&format!("(?-u){}", literals.join("|"))).expect("escaped literals are a valid expression")
+}
 
 /// Finds facts in lines, and remembers how the last ones looked: most of a log is alike.
 #[derive(Debug)]
@@ -104,8 +116,8 @@ impl Scanner {
                 rest = after_line(rest, read);
                 continue;
             }
-            // Nothing known at this place: leap to the next phrase, over all lines that have none.
-            let Some(found) = PHRASES.find(rest) else { return };
+            // Nothing known at this place: leap to the next sign, over all lines that have none.
+            let Some(found) = SIGNS.find(rest) else { return };
             let start = memrchr(b'\n', &rest[..found.start()]).map_or(0, |newline| newline + 1);
             if start > 0 {
                 rest = &rest[start..];
@@ -251,7 +263,7 @@ fn own_phrase(text: &[u8]) -> Option<(&[u8], Kind)> {
 
 /// `{"ts":"…","level":"…","event":"…","service":"…","message":…`, exactly as we write it.
 fn own_json<'a>(line: &'a [u8], minute: &mut Minute) -> Option<(Fact<'a>, usize)> {
-    let (stamp, rest) = line.strip_prefix(br#"{"ts":""#)?.split_first_chunk::<24>()?;
+    let (stamp, rest) = line.strip_prefix(JSON.as_bytes())?.split_first_chunk::<24>()?;
     let at = Some(minute.read(stamp)?);
     let rest = rest.strip_prefix(br#"","level":""#)?;
     let rest = rest

@@ -172,6 +172,14 @@ fn lines_of_others_in_between_are_leapt_over() {
 }
 
 #[test]
+fn a_json_line_is_known_by_its_keys_wherever_it_stands() {
+    let line = r#"{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"a","message":"other words"}"#;
+    let expected = [("a".to_owned(), Recovered, Some(36_307))];
+    assert_eq!(facts(line.as_bytes()), expected);
+    assert_eq!(facts(format!("nginx: GET / 200\n{line}\n").as_bytes()), expected);
+}
+
+#[test]
 fn a_name_followed_by_words_is_believed_only_where_a_look_named_it() {
     let figures = outcome(
         "app: Failed to recover session from cache\nHealth check failed: a\nRecovery failed: a after 3 s\n",
@@ -312,6 +320,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         "}",
         "\"",
         r#"{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"check_passed","service":"a","message":"Health check passed for a"#,
+        r#"{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"a","message":"other"}"#,
     ];
     let piece = prop_oneof![
         8 => proptest::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),

@@ -39,7 +39,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32, existing: Existing) -> io::
 /// The same without waiting for the disk, for what a power failure may take: a kill leaves it whole.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_lazily(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     temporary(path, content, mode)?.persist(path).map(drop).map_err(|e| e.error)
 }

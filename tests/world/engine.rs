@@ -1,6 +1,7 @@
 //! Services and containers by script.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use recovery::engine::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Engine, Overrun, Request, RestartCommand,
     RunResult, Target,
 };
+use recovery::state::{AttemptResult, ServiceState};
 
 use super::clock::{BEGINNING, FakeClock};
 use super::effects::Effects;
@@ -110,9 +112,27 @@ pub fn died(end: ContainerEnd, exit_code: i32) -> ContainerDetails {
     ContainerDetails { state: "exited".to_owned(), exit_code, end, ..running() }
 }
 
+/// One change that was ordered, and what had been seen by then.
+#[derive(Debug, Clone)]
+pub struct Act {
+    pub call: String,
+    /// The wall clock.
+    pub at: Timestamp,
+    pub uptime: Duration,
+    /// What looks at each service had said in this pass.
+    pub seen: BTreeMap<String, Vec<Health>>,
+    /// The containers just before.
+    pub containers: BTreeMap<String, ContainerDetails>,
+    /// Services of which an attempt that is under way was on disk.
+    pub recorded: Vec<String>,
+    /// Whether the engine was there.
+    pub engine: bool,
+}
+
 /// All that there is.
 #[derive(Default)]
 pub struct Machine {
+    pub acts: Vec<Act>,
     pub services: BTreeMap<String, Service>,
     pub containers: BTreeMap<String, ContainerDetails>,
     /// The engine does not answer, or refuses.
@@ -167,11 +187,37 @@ pub struct FakeEngine {
     effects: Arc<Effects>,
     machine: Mutex<Machine>,
     hooks: Mutex<Vec<(String, Hook)>>,
+    /// Where attempts are looked for before something is changed.
+    state: PathBuf,
 }
 
 impl FakeEngine {
-    pub fn new(clock: Arc<FakeClock>, effects: Arc<Effects>) -> Self {
-        Self { clock, effects, machine: Mutex::default(), hooks: Mutex::default() }
+    pub fn new(clock: Arc<FakeClock>, effects: Arc<Effects>, state: PathBuf) -> Self {
+        Self { clock, effects, machine: Mutex::default(), hooks: Mutex::default(), state }
+    }
+
+    fn act(&self, call: String) -> MutexGuard<'_, Machine> {
+        let mut machine = self.call(call.clone());
+        let seen: BTreeMap<_, _> =
+            machine.services.iter().map(|(name, service)| (name.clone(), service.seen.clone())).collect();
+        let act = Act {
+            call,
+            at: self.clock.peek(),
+            uptime: self.clock.uptime_now(),
+            recorded: seen.keys().filter(|name| self.under_way(name)).cloned().collect(),
+            seen,
+            containers: machine.containers.clone(),
+            engine: machine.trouble.is_none(),
+        };
+        machine.acts.push(act);
+        machine
+    }
+
+    fn under_way(&self, service: &str) -> bool {
+        let content = std::fs::read(self.state.join(format!("{service}.json"))).unwrap_or_default();
+        let state = serde_json::from_slice::<ServiceState>(&content).ok();
+        let last = state.and_then(|state| state.attempts.last().map(|attempt| attempt.result));
+        last == Some(AttemptResult::Unknown)
     }
 
     pub fn machine(&self) -> MutexGuard<'_, Machine> {
@@ -194,7 +240,7 @@ impl FakeEngine {
     }
 
     fn come_up(&self, call: String, container: &ContainerRef) -> Result<(), Unknown> {
-        let mut machine = self.call(call);
+        let mut machine = self.act(call);
         if let Some(trouble) = machine.trouble.clone().or_else(|| machine.start_fails.clone()) {
             return Err(trouble);
         }
@@ -270,7 +316,7 @@ impl Engine for FakeEngine {
         command: &RestartCommand<'_>,
         at_timeout: &mut dyn FnMut() -> Overrun,
     ) -> RunResult {
-        let mut machine = self.call(format!("run {}", command.service));
+        let mut machine = self.act(format!("run {}", command.service));
         if let (Target::Container(_), Some(trouble)) = (target, machine.trouble.clone()) {
             return RunResult::Failed(trouble);
         }

@@ -142,7 +142,7 @@ impl Stage {
         let interrupt = Interrupt::default();
         let effects = Arc::new(Effects::new(interrupt.clone(), state.clone()));
         let clock = Arc::new(FakeClock::new(interrupt.clone(), Arc::clone(&effects)));
-        let engine = FakeEngine::new(Arc::clone(&clock), Arc::clone(&effects));
+        let engine = FakeEngine::new(Arc::clone(&clock), Arc::clone(&effects), state.clone());
         let mut machine = Machine::default();
         for service in &config.services {
             machine.services.insert(service.name.to_string(), Service::new(service.container.clone()));
