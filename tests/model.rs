@@ -25,7 +25,8 @@ fn number(variable: &str) -> Option<u64> {
 fn runner(seed: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: BATCH, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
+    let config =
+        Config { cases: BATCH, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 

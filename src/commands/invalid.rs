@@ -28,7 +28,7 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = default_state_dir(&path, &process_env);
     let Some(good) = LastGood::load(&folder, &path, &process_env)? else {
-        eprintln!("note: nobody is told of this: no pass with this configuration was ever made");
+        crate::complain!("note: nobody is told of this: no pass with this configuration was ever made");
         return Ok(ExitCode::Config);
     };
     let clock = SystemClock::new(Interrupt::default());
@@ -41,7 +41,7 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
         due.is_none_or(|due| keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock))
     };
     if let Err(error) = remembering(&store, &clock, &tell) {
-        eprintln!("error: {error}; this is told without remembering that it was");
+        crate::complain!("error: {error}; this is told without remembering that it was");
         tell(&mut ServiceState::new(Subject::Configuration.key()));
     }
     let state_of = |key: &str| store.load(Subject::from_key(key)?).ok();
@@ -64,7 +64,7 @@ fn remembering(
     if tell(&mut state)
         && let Err(error) = guard.save(&state)
     {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn set_aside_damaged(store: &Store, clock: &dyn Clock) -> Result<(), StoreError>
     if let Err(error) = store.load(Subject::Configuration)
         && let Some(aside) = store.set_aside_damaged(Subject::Configuration, clock.now())?
     {
-        eprintln!("error: {error}; it was set aside as {}", aside.display());
+        crate::complain!("error: {error}; it was set aside as {}", aside.display());
     }
     Ok(())
 }
@@ -83,12 +83,12 @@ fn set_aside_damaged(store: &Store, clock: &dyn Clock) -> Result<(), StoreError>
 /// kept or sent.
 fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) -> bool {
     if report.to.is_empty() {
-        eprintln!("note: nobody is told of this: no notifications were configured");
+        crate::complain!("note: nobody is told of this: no notifications were configured");
     }
     let mut unkept = Vec::new();
     for alert in report.alerts() {
         if let Err(error) = outbox.put(&alert) {
-            eprintln!("error: {error}; the alert is sent at once");
+            crate::complain!("error: {error}; the alert is sent at once");
             unkept.push(alert);
         }
     }
@@ -123,16 +123,16 @@ fn report(
 
 fn say(sent: &outbox::Report) {
     for alert in &sent.delivered {
-        eprintln!("note: delivered {}: {}", alert.kind, alert.title);
+        crate::complain!("note: delivered {}: {}", alert.kind, alert.title);
     }
     for (alert, why) in &sent.rejected {
-        eprintln!("error: the alert {:?} was refused for good: {why}", alert.title);
+        crate::complain!("error: the alert {:?} was refused for good: {why}", alert.title);
     }
     if let (true, Some(why)) = (sent.waiting > 0, &sent.stopped) {
-        eprintln!("note: {} alerts wait for the next pass: {why}", sent.waiting);
+        crate::complain!("note: {} alerts wait for the next pass: {why}", sent.waiting);
     }
     for error in &sent.errors {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
     }
 }
 

@@ -28,7 +28,7 @@ pub fn run(global: &Global, which: &Which) -> anyhow::Result<ExitCode> {
     let contained = services.iter().any(|service| service.container.is_some());
     let listing = if contained { engine.list() } else { Ok(Vec::new()) };
     if let Err(why) = &listing {
-        eprintln!("error: markers inside containers cannot be removed: {why}");
+        crate::complain!("error: markers inside containers cannot be removed: {why}");
     }
     let resume = Resume { config: &config, store: &store, engine: &engine, listing: listing.ok() };
     Ok(services.iter().map(|service| resume.one(service)).fold(ExitCode::Ok, ExitCode::merge))
@@ -53,21 +53,21 @@ impl Resume<'_> {
         };
         match reset::forget(self.store, service) {
             Ok(Forgotten::Attempts(_)) if exit == ExitCode::Ok => {
-                println!("{name}: will be restarted again when it is down ({removed})");
+                crate::say!("{name}: will be restarted again when it is down ({removed})");
                 exit
             }
             Ok(Forgotten::Attempts(_)) => {
-                println!("{name}: its failure window was cleared ({removed})");
+                crate::say!("{name}: its failure window was cleared ({removed})");
                 exit
             }
             Ok(Forgotten::Busy) => {
-                eprintln!(
+                crate::complain!(
                     "error: {name}: a pass is at work on it, its failure window was not cleared ({removed})"
                 );
                 exit.merge(ExitCode::TryAgain)
             }
             Err(error) => {
-                eprintln!("error: {name}: {error}");
+                crate::complain!("error: {name}: {error}");
                 exit.merge(ExitCode::Io)
             }
         }
@@ -81,7 +81,7 @@ impl Resume<'_> {
         match self.store.markers().clear(name) {
             Ok(paths) => removed.extend(paths.iter().map(|path| path.display().to_string())),
             Err(error) => {
-                eprintln!("error: {name}: {error}");
+                crate::complain!("error: {name}: {error}");
                 exit = ExitCode::Io;
             }
         }
@@ -94,7 +94,7 @@ impl Resume<'_> {
                 Ok(true) => removed.push(format!("the marker in container {}", container.at.name)),
                 Ok(false) => {}
                 Err(why) => {
-                    eprintln!("error: {name}: {why}");
+                    crate::complain!("error: {name}: {why}");
                     exit = exit.merge(ExitCode::CannotLook);
                 }
             }

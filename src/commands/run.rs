@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let config = match super::load(global) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            crate::complain!("{error}");
             return Ok(told(global, args, &error));
         }
     };
@@ -45,7 +45,7 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut prepared = ExitCode::Ok;
     if !args.dry_run {
         if let Err(error) = store.prepare() {
-            eprintln!("error: {error}");
+            crate::complain!("error: {error}");
             if error.is_denied() {
                 return Ok(ExitCode::Io);
             }
@@ -67,7 +67,7 @@ fn told(global: &Global, args: &RunArgs, error: &ConfigError) -> ExitCode {
         return ExitCode::Config;
     }
     super::invalid::tell(&super::located(global).0, error).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
         ExitCode::Config
     })
 }
@@ -86,7 +86,10 @@ fn scope<'a>(config: &'a Config, args: &RunArgs) -> Result<Scope<'a>, UnknownSer
 fn say_disabled(config: &Config, scope: &Scope<'_>) {
     for service in config.services.iter().filter(|service| scope.named.contains(&service.name)) {
         if !service.enabled {
-            eprintln!("warning: {} is disabled in the configuration, it is not looked at", service.name);
+            crate::complain!(
+                "warning: {} is disabled in the configuration, it is not looked at",
+                service.name
+            );
         }
     }
 }
@@ -98,7 +101,9 @@ fn keep_last_good(config: &Config, store: &Store) -> ExitCode {
     match super::invalid::valid(&config.path, &LastGood::of(config), store, &clock) {
         Ok(()) => ExitCode::Ok,
         Err(error) => {
-            eprintln!("warning: {error}; should the configuration become invalid, nobody would be told");
+            crate::complain!(
+                "warning: {error}; should the configuration become invalid, nobody would be told"
+            );
             // Who keeps the state elsewhere need not be allowed to write there.
             if error.is_denied() { ExitCode::Ok } else { ExitCode::Io }
         }

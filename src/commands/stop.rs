@@ -51,16 +51,16 @@ fn person() -> Option<String> {
 fn set_marker(config: &Config, store: &Store, service: &Service, marker: &MarkerFile) -> bool {
     let name = &service.name;
     if let Err(error) = store.markers().set(name, marker) {
-        eprintln!("error: {name}: {error}");
+        crate::complain!("error: {name}: {error}");
         return false;
     }
     let until = marker
         .until
         .map_or_else(|| format!("until `recovery resume {name}`"), |at| format!("until {}", shown(at)));
-    println!("{name}: will not be restarted {until}; it was not stopped");
+    crate::say!("{name}: will not be restarted {until}; it was not stopped");
     let held: Vec<String> = plan::dependents(config, name).iter().map(ToString::to_string).collect();
     if !held.is_empty() {
-        println!("{name}: not restarted meanwhile either, because they depend on it: {}", held.join(", "));
+        crate::say!("{name}: not restarted meanwhile either, because they depend on it: {}", held.join(", "));
     }
     true
 }
@@ -76,19 +76,19 @@ fn wait_for_pass(store: &Store, clock: &dyn Clock, service: &Service, patience: 
         Ok(Lock::Held(_)) => return ExitCode::Ok,
         Ok(Lock::Busy(holder)) => {
             let pid = holder.pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
-            println!("{name}: a pass{pid} is just restarting it, waiting for its end");
+            crate::say!("{name}: a pass{pid} is just restarting it, waiting for its end");
             store.lock_within(name, patience, clock)
         }
         Err(error) => Err(error),
     };
     match held {
-        Ok(Lock::Held(_)) => println!("{name}: that pass is done with it"),
+        Ok(Lock::Held(_)) => crate::say!("{name}: that pass is done with it"),
         Ok(Lock::Busy(_)) => {
-            eprintln!("error: a pass is still at work on {name} after {} s", patience.as_secs());
+            crate::complain!("error: a pass is still at work on {name} after {} s", patience.as_secs());
             return ExitCode::TryAgain;
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::complain!("error: {error}");
             return ExitCode::Io;
         }
     }

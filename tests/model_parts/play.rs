@@ -36,11 +36,8 @@ struct Play<'s> {
 
 /// Plays one scenario to its end; panics where a rule is broken.
 pub fn play(scenario: &Scenario) -> Figures {
-    let stage = Stage::with(
-        &scenario.services(),
-        &json!({}),
-        &json!({"cooldown_seconds": scenario.cooldown}),
-    );
+    let stage =
+        Stage::with(&scenario.services(), &json!({}), &json!({"cooldown_seconds": scenario.cooldown}));
     let truth = Truth::new(scenario);
     let mut play = Play { scenario, stage, truth, held: Vec::new(), figures: Figures::default() };
     for step in &scenario.steps {
@@ -139,7 +136,8 @@ impl Play<'_> {
                 std::fs::read_to_string(self.stage.marker(&Scenario::name(i))).is_ok_and(|content| {
                     let until = serde_json::from_str::<serde_json::Value>(&content).ok().and_then(|value| {
                         let text = value["until"].as_str()?.to_owned();
-                        time::OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339).ok()
+                        time::OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339)
+                            .ok()
                     });
                     // What runs out during the pass may be taken either way.
                     until.is_none_or(|until| until > now + time::Duration::hours(1))

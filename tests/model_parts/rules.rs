@@ -167,7 +167,11 @@ impl<'s> Truth<'s> {
         }
         restarts.retain(|at| act.at - *at < Duration::from_secs(spec.window));
         // A start and the command after it are one attempt; so they fall into one pass.
-        if restarts.last().is_some_and(|last| act.at - *last < Duration::from_secs(200) && act.call.starts_with("run")) && self.scenario.home(i).is_some() {
+        if restarts
+            .last()
+            .is_some_and(|last| act.at - *last < Duration::from_secs(200) && act.call.starts_with("run"))
+            && self.scenario.home(i).is_some()
+        {
             return;
         }
         restarts.push(act.at);
@@ -212,7 +216,12 @@ impl<'s> Truth<'s> {
                 let before = self.told.insert(key, alert.at);
                 let cooldown = stage.config.notifications.cooldown;
                 if let Some(before) = before.filter(|_| calm) {
-                    assert!(alert.at - before >= cooldown, "told again after {}: {}", alert.at - before, alert.title);
+                    assert!(
+                        alert.at - before >= cooldown,
+                        "told again after {}: {}",
+                        alert.at - before,
+                        alert.title
+                    );
                     assert!(alert.kind != AlertKind::ServiceRecovered, "recovered twice: {}", alert.title);
                 }
             }
@@ -241,7 +250,8 @@ impl<'s> Truth<'s> {
                 continue;
             }
             let state = stage.state(&name);
-            let incident = state.incident.unwrap_or_else(|| panic!("{name} is down, and there is no incident"));
+            let incident =
+                state.incident.unwrap_or_else(|| panic!("{name} is down, and there is no incident"));
             let told = self.incidents.contains(&(name.clone(), incident.id.clone()));
             assert!(told, "{name} is down, and nobody was told of {incident:?}");
         }

@@ -138,7 +138,13 @@ fn op() -> impl Strategy<Value = Op> {
         18 => Op::BoxDies(i),
         19 => Op::BoxEnds(i),
         20 => Op::BoxIsStopped(i),
-        21 => if i % 2 == 0 { Op::BoxPauses(i) } else { Op::BoxGoes(i) },
+        21 => {
+            if i % 2 == 0 {
+                Op::BoxPauses(i)
+            } else {
+                Op::BoxGoes(i)
+            }
+        }
         22 => Op::BoxBack(i),
         _ => Op::BoxRestarts(i),
     });

@@ -36,7 +36,10 @@ impl Window {
         let before = time::Duration::try_from(container.stop_timeout + BEFORE).unwrap_or(time::Duration::MAX);
         let earliest = finished_at.saturating_sub(before);
         let began = container.started_at.filter(|&at| at <= finished_at);
-        Self { since: began.map_or(earliest, |began| began.max(earliest)), until: finished_at.saturating_add(AFTER) }
+        Self {
+            since: began.map_or(earliest, |began| began.max(earliest)),
+            until: finished_at.saturating_add(AFTER),
+        }
     }
 
     /// As seconds for `--since` and `--until`.

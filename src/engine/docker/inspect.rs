@@ -15,9 +15,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// More is no time that anybody waits; and no sum or difference with it overflows.
 const LONGEST_STOP: Duration = Duration::from_secs(86_400);
 
-/// The longest taken, a day: the engine stores any number, and times must be reckoned with it.
-const LONGEST_STOP: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// What one inspection said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
