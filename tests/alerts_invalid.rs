@@ -49,7 +49,7 @@ fn a_damaged_memory_of_a_valid_configuration_is_said_once() {
     let (fixture, _ntfy) = fixture();
     fs::create_dir_all(fixture.path("state/machine")).expect("the folder is made");
     fs::write(fixture.path("state/machine/configuration.json"), "{").expect("the damage is done");
-    let done = fixture.pass();
+    let done = fixture.pass().expect_code(74);
     assert!(done.stderr.contains("configuration.json is damaged"), "{}", done.stderr);
     assert_eq!(fixture.pass().expect_code(0).stderr, "");
 }

@@ -56,7 +56,9 @@ fn remembering(
     clock: &dyn Clock,
     tell: &dyn Fn(&mut ServiceState) -> bool,
 ) -> Result<(), StoreError> {
-    set_aside_damaged(store, clock)?;
+    if let Some(error) = set_aside_damaged(store, clock)? {
+        crate::complain!("error: {error}");
+    }
     let Lock::Held(guard) = store.lock_within(Subject::Configuration, PATIENCE, clock)? else {
         return Ok(());
     };
@@ -69,14 +71,12 @@ fn remembering(
     Ok(())
 }
 
-/// A damaged memory must not silence what it is about.
-fn set_aside_damaged(store: &Store, clock: &dyn Clock) -> Result<(), StoreError> {
-    if let Err(error) = store.load(Subject::Configuration)
-        && let Some(aside) = store.set_aside_damaged(Subject::Configuration, clock.now())?
-    {
-        crate::complain!("error: {error}; it was set aside as {}", aside.display());
-    }
-    Ok(())
+/// A damaged memory must not silence what it is about; what was wrong with it, where it was set aside.
+fn set_aside_damaged(store: &Store, clock: &dyn Clock) -> Result<Option<StoreError>, StoreError> {
+    let Err(error) = store.load(Subject::Configuration) else { return Ok(None) };
+    let Some(aside) = store.set_aside_damaged(Subject::Configuration, clock.now())? else { return Ok(None) };
+    crate::complain!("note: what was remembered of the configuration was set aside as {}", aside.display());
+    Ok(Some(error))
 }
 
 /// Puts the alerts into the outbox; where they cannot be kept there they are sent at once. Whether all are
@@ -143,7 +143,9 @@ fn say(sent: &outbox::Report) {
 pub fn valid(path: &Path, good: &LastGood, store: &Store, clock: &dyn Clock) -> Result<(), StoreError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     good.save(&default_state_dir(&path, &process_env), &path)?;
-    set_aside_damaged(store, clock)?;
+    if let Some(error) = set_aside_damaged(store, clock)? {
+        return Err(error);
+    }
     if store.load(Subject::Configuration)?.incident.is_none() {
         return Ok(());
     }
