@@ -1,27 +1,41 @@
 #!/usr/bin/env bash
-# Builds an image in which this machine's systemd is the first process, for the tests of contrib/systemd-timer:
+# Builds recovery-test/systemd, in which this machine's systemd is the first process, for the tests of
+# contrib/systemd-timer:
 #
-#   scripts/systemd-image.sh TAG PROGRAM
+#   scripts/systemd-image.sh PROGRAM
 #
-# In it: systemd, systemctl, the docker client, a few tools, PROGRAM and the shipped units where they are installed.
-# It needs CAP_SYS_ADMIN, a cgroup namespace of its own and tmpfs on /run, and no --privileged.
+# In it: systemd, systemctl, the docker client, a few tools, the shipped units, and the libraries of PROGRAM, which is
+# to be mounted as /usr/local/bin/recovery. A container of it needs CAP_SYS_ADMIN, a cgroup namespace of its own and
+# tmpfs on /run, and no --privileged. Quick where it is there already: it carries the checksum of its recipe as a label.
 set -euo pipefail
 umask 022
 
 here=$(cd "$(dirname "$0")" && pwd)
-tag=$1
-program=$2
+units=$here/../contrib/systemd-timer
+program=$1
+image=recovery-test/systemd
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+exec 9> "${TMPDIR:-/tmp}/recovery-systemd-image.$(id -u).lock"
+flock 9
+recipe=$({ cat "$0" "$units"/*; systemctl --version; ldd "$program" | sed 's/ (.*//'; } | sha256sum | cut -c 1-16)
+built=$(docker image inspect --format '{{index .Config.Labels "recovery.test.recipe"}}' "$image" 2> /dev/null || true)
+if [ "$built" = "$recipe" ]; then exit; fi
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
 
-# put FILE TARGET: a program with the libraries it loads. A static one has none, which ldd answers with an error.
+# put FILE TARGET: a program with the libraries it loads.
 put() {
-  local library
   mkdir -p "$root$(dirname "$2")"
   cp -L "$1" "$root$2"
+  libraries "$1"
+}
+
+# libraries FILE: a static program has none, which ldd answers with an error.
+libraries() {
+  local library
   { ldd "$1" 2> /dev/null | grep -oE '/[^ ()]+\.so[^ ()]*' || true; } | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
@@ -43,8 +57,9 @@ for name in basic sysinit multi-user timers paths sockets slices shutdown local-
   cp -L "/lib/systemd/system/$name.target" "$root/usr/lib/systemd/system/"
 done
 ln -s multi-user.target "$root/usr/lib/systemd/system/default.target"
-put "$program" /usr/local/bin/recovery
-cp "$here"/../contrib/systemd-timer/recovery.{service,timer} "$root/etc/systemd/system/"
+libraries "$program"
+: > "$root/usr/local/bin/recovery"
+cp "$units"/recovery.{service,timer} "$root/etc/systemd/system/"
 printf 'root:x:0:0:root:/root:/bin/sh\n' > "$root/etc/passwd"
 printf 'root:x:0:\n' > "$root/etc/group"
 printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$root/etc/nsswitch.conf"
@@ -60,4 +75,6 @@ START
 chmod 755 "$root/start"
 
 tar -C "$root" --owner=0 --group=0 -c . |
-  docker import --change 'ENV container=docker' --change 'CMD ["/start"]' - "$tag" > /dev/null
+  docker import --change 'ENV container=docker' --change "LABEL recovery.test.recipe=$recipe" \
+    --change 'CMD ["/start"]' - "$image:latest" 9>&- > /dev/null
+echo "built $image" >&2

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::docker::{Container, Docker, docker, docker_ok, require_docker, required, skipped, unique_name};
+use common::docker::{Container, Docker, docker_ok, require_docker, required, skipped};
 use common::fixture::LIMIT;
 use common::run;
 use common::until::until;
@@ -110,8 +110,6 @@ fn demo() -> Value {
 /// A container with systemd as its first process, the units and the program where they are installed.
 struct Machine {
     container: Container,
-    // After the container, which needs it.
-    _image: Image,
 }
 
 impl Machine {
@@ -122,12 +120,14 @@ impl Machine {
             skipped("systemd is not installed");
             return None;
         }
-        let image = Image::build();
+        build_image();
+        let program = format!("--volume={PROGRAM}:/usr/local/bin/recovery:ro");
         let mut options =
             vec!["--tty", "--cgroupns=private", "--cap-add=SYS_ADMIN", "--tmpfs=/run", "--tmpfs=/tmp:exec"];
         options.extend(["--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"]);
+        options.push(&program);
         options.extend_from_slice(more);
-        let container = Container::start(docker, &image.0, &options, &[]);
+        let container = Container::start(docker, "systemd", &options, &[]);
         let up = until("systemd to come up, or to give up", LIMIT, || {
             if container.state().status != "running" {
                 return Some(false);
@@ -142,7 +142,7 @@ impl Machine {
             ));
             return None;
         }
-        let machine = Self { container, _image: image };
+        let machine = Self { container };
         // systemd forgets a unit that is over, and with it how it ended.
         let tell = format!("[Service]\nExecStopPost=sh -c 'echo $SERVICE_RESULT $EXIT_STATUS > {RESULT}'\n");
         machine.drop_in("service", "tell", &tell);
@@ -179,22 +179,8 @@ impl Machine {
     }
 }
 
-/// `recovery-test/NAME`, removed at Drop.
-struct Image(String);
-
-impl Image {
-    fn build() -> Self {
-        let image = Self(unique_name());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/systemd-image.sh");
-        let mut command = Command::new(script);
-        command.args([&format!("recovery-test/{}", image.0), PROGRAM]);
-        run::within(Duration::from_secs(180), command, b"").expect_code(0);
-        image
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        let _ = docker(&["image", "rm", "--force", &format!("recovery-test/{}", self.0)]);
-    }
+fn build_image() {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/systemd-image.sh"));
+    command.arg(PROGRAM);
+    run::within(Duration::from_secs(180), command, b"").expect_code(0);
 }
