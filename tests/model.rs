@@ -1,0 +1,64 @@
+//! Random configurations in random worlds through the real pass, and what must hold whatever happens.
+//!
+//! `RECOVERY_MODEL_SECONDS` sets how long it plays (12 by default), `RECOVERY_MODEL_SEED` where it begins; a
+//! failure prints its seed and the smallest scenario that still fails.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod model_parts;
+mod world;
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use model_parts::play::{Figures, play};
+use model_parts::scenario::scenario;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// So many scenarios share a seed.
+const BATCH: u32 = 8;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn runner(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config =
+        Config { cases: BATCH, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+#[test]
+fn whatever_happens_the_promises_are_kept() {
+    let budget = Duration::from_secs(number("RECOVERY_MODEL_SECONDS").unwrap_or(12));
+    let first = number("RECOVERY_MODEL_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 32);
+    let sum = RefCell::new(Figures::default());
+    let began = Instant::now();
+    let mut seed = first;
+    while seed == first || began.elapsed() < budget {
+        let outcome = runner(seed).run(&scenario(), |scenario| {
+            let played = play(&scenario);
+            let mut sum = sum.borrow_mut();
+            sum.passes += played.passes;
+            sum.acts += played.acts;
+            sum.alerts += played.alerts;
+            sum.cut += played.cut;
+            sum.service_seconds += played.service_seconds;
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            panic!("RECOVERY_MODEL_SEED={seed} fails:\n{error}");
+        }
+        seed += 1;
+    }
+    let (sum, took) = (*sum.borrow(), began.elapsed().as_secs_f64());
+    println!(
+        "{sum:?}: {:.0} passes a second, {:.2} service-years in {took:.1} s, seeds {first} to {}",
+        sum.passes as f64 / took,
+        sum.service_seconds as f64 / (365.25 * 86_400.0),
+        seed - 1
+    );
+    assert!(sum.acts > 0 && sum.alerts > 0, "a world in which nothing happens proves nothing: {sum:?}");
+}

@@ -1,0 +1,276 @@
+//! What must hold after every pass, whatever happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use recovery::alert::Alert;
+use recovery::check::{Health, Unknown};
+use recovery::clock::Timestamp;
+use recovery::engine::ContainerEnd;
+use recovery::event::{Event, EventKind};
+use recovery::outbox::Outbox;
+use recovery::pass::Outcome;
+use recovery::state::AlertKind;
+
+use super::scenario::Scenario;
+use crate::world::engine::Act;
+use crate::world::stage::topic;
+use crate::world::{Done, Stage};
+
+/// What a pass did, and what was so when it began.
+pub struct Seen<'d> {
+    pub only: Option<(usize, bool)>,
+    pub acts: Vec<Act>,
+    pub events: Vec<Event>,
+    pub alerts: Vec<Alert>,
+    /// Services with a marker on the machine.
+    pub markers: Vec<usize>,
+    /// Services whose lock another pass holds.
+    pub held: Vec<usize>,
+    pub last_looks: BTreeMap<String, Option<Health>>,
+    /// `None`: it was cut.
+    pub done: Option<&'d Done>,
+}
+
+/// What an onlooker who sees everything knows.
+pub struct Truth<'s> {
+    scenario: &'s Scenario,
+    /// When each service was restarted.
+    restarts: BTreeMap<String, Vec<Timestamp>>,
+    /// Failures told to each topic, and not yet their recovery.
+    failures: BTreeMap<(String, String), u32>,
+    /// When each alert was last told: `(service, incident, kind, topic)`.
+    told: BTreeMap<(String, String, AlertKind, String), Timestamp>,
+    /// Incidents of which a failure was delivered.
+    incidents: BTreeSet<(String, String)>,
+    damaged: BTreeSet<String>,
+}
+
+fn is_down(health: Option<&Health>) -> bool {
+    matches!(health, Some(Health::Unhealthy(_)))
+}
+
+impl<'s> Truth<'s> {
+    pub fn new(scenario: &'s Scenario) -> Self {
+        Self {
+            scenario,
+            restarts: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            told: BTreeMap::new(),
+            incidents: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    /// Its state file was made unreadable: what it held is lost.
+    pub fn damaged(&mut self, service: &str) {
+        self.damaged.insert(service.to_owned());
+        self.restarts.remove(service);
+    }
+
+    pub fn judge(&mut self, stage: &Stage, seen: &Seen<'_>) {
+        self.each_once(seen);
+        for act in &seen.acts {
+            for i in self.owners(act, seen) {
+                self.may_be_touched(i, act, seen);
+                self.within_its_budget(i, act);
+            }
+        }
+        self.look_and_outcome_agree(seen);
+        self.alerts(stage, seen);
+        self.state_loads(stage);
+    }
+
+    fn index(name: &str) -> usize {
+        name[1..].parse().expect("the model's own names")
+    }
+
+    /// Whose restart an act is: the command's, or the one for which the container's was written in the log.
+    fn owners(&self, act: &Act, seen: &Seen<'_>) -> Vec<usize> {
+        if let Some(name) = act.call.strip_prefix("run ") {
+            return vec![Self::index(name)];
+        }
+        let owner = seen.events.iter().find_map(|event| match &event.kind {
+            EventKind::Executing { what, .. } if what.ends_with(&act.call) => event.service.as_ref(),
+            _ => None,
+        });
+        vec![Self::index(owner.expect("a change is written before it is made").as_str())]
+    }
+
+    fn each_once(&self, seen: &Seen<'_>) {
+        let mut calls = BTreeSet::new();
+        for act in &seen.acts {
+            let (verb, what) = act.call.split_once(' ').expect("verb and name");
+            let key = if verb == "run" { act.call.clone() } else { what.to_owned() };
+            assert!(calls.insert(key), "twice in a pass: {:?}", act.call);
+        }
+    }
+
+    fn may_be_touched(&self, i: usize, act: &Act, seen: &Seen<'_>) {
+        let (spec, name) = (&self.scenario.services[i], Scenario::name(i));
+        let call = &act.call;
+        assert!(spec.max > 0 && spec.restart != "none", "{call}: it is never to be restarted");
+        assert!(!seen.markers.contains(&i), "{call}: it is manually stopped");
+        assert!(!seen.held.contains(&i), "{call}: another pass holds its lock");
+        assert!(!self.damaged.contains(&name), "{call}: its state could not be read");
+        assert!(act.uptime >= Duration::from_secs(120), "{call}: the machine just booted");
+        assert!(act.recorded.contains(&name), "{call}: no attempt on disk");
+        let looks = &act.seen[&name];
+        let home = self.scenario.home(i);
+        let details = home.as_ref().and_then(|home| act.containers.get(home));
+        if home.is_some() {
+            assert!(act.engine, "{call}: the engine cannot be reached");
+            let details = details.unwrap_or_else(|| panic!("{call}: there is no such container"));
+            if call.starts_with("start ") {
+                assert_eq!(details.state, "exited", "{call}");
+                let allowed = match spec.start {
+                    "always" => true,
+                    "on-failure" => details.end == ContainerEnd::Died,
+                    _ => false,
+                };
+                assert!(allowed, "{call}: {:?} under {}", details.end, spec.start);
+            } else {
+                assert_eq!(details.state, "running", "{call}");
+            }
+        }
+        let started = seen.acts.iter().any(|other| {
+            home.as_ref().is_some_and(|home| other.call == format!("start {home}")) && other.at <= act.at
+        });
+        if !started {
+            let failed = looks.iter().filter(|look| is_down(Some(look))).count();
+            assert!(failed >= 2, "{call}: not looked at twice: {looks:?}");
+        }
+        if !call.starts_with("start ") {
+            assert!(is_down(looks.last()), "{call}: last seen {:?}", looks.last());
+        }
+        self.nothing_above_is_down(i, act, seen);
+    }
+
+    fn nothing_above_is_down(&self, i: usize, act: &Act, seen: &Seen<'_>) {
+        if seen.only.is_some_and(|(_, deps)| !deps) {
+            return;
+        }
+        for above in self.scenario.needs(i) {
+            let last = act.seen[&Scenario::name(above)].last();
+            assert!(!seen.markers.contains(&above), "{}: s{above} is stopped", act.call);
+            let fine = matches!(last, Some(Health::Healthy | Health::Unknown(Unknown::NoTool(_))));
+            assert!(fine, "{}: it needs s{above}, which was seen {last:?}", act.call);
+        }
+    }
+
+    /// Never more than `max_failures` in any window. Times of the future are read as now.
+    fn within_its_budget(&mut self, i: usize, act: &Act) {
+        let spec = &self.scenario.services[i];
+        let restarts = self.restarts.entry(Scenario::name(i)).or_default();
+        for at in restarts.iter_mut() {
+            *at = (*at).min(act.at);
+        }
+        restarts.retain(|at| act.at - *at < Duration::from_secs(spec.window));
+        // A start and the command after it are one attempt; so they fall into one pass.
+        if restarts
+            .last()
+            .is_some_and(|last| act.at - *last < Duration::from_secs(200) && act.call.starts_with("run"))
+            && self.scenario.home(i).is_some()
+        {
+            return;
+        }
+        restarts.push(act.at);
+        assert!(restarts.len() <= spec.max as usize, "{}: {restarts:?}", act.call);
+    }
+
+    fn look_and_outcome_agree(&self, seen: &Seen<'_>) {
+        let Some(done) = seen.done else { return };
+        for (name, outcome) in &done.outcomes {
+            let last = seen.last_looks[name].as_ref();
+            match outcome {
+                Outcome::Healthy | Outcome::Healed | Outcome::Recovered => {
+                    assert_eq!(last, Some(&Health::Healthy), "{name}: {outcome:?}");
+                }
+                Outcome::Failed(_) => assert_ne!(last, Some(&Health::Healthy), "{name}: {outcome:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    fn alerts(&mut self, stage: &Stage, seen: &Seen<'_>) {
+        let calm = !(self.scenario.clock_jumps || self.scenario.passes_are_cut || self.scenario.disk_fails);
+        for alert in &seen.alerts {
+            let late = alert.body.contains("delivery delayed");
+            for (service, incident) in &alert.incidents {
+                let at = (service.clone(), topic(alert).to_owned());
+                if alert.kind.is_failure() {
+                    *self.failures.entry(at.clone()).or_default() += 1;
+                    self.incidents.insert((service.clone(), incident.clone()));
+                }
+                if alert.kind == AlertKind::ServiceRecovered && !late {
+                    let failures = self.failures.entry(at.clone()).or_default();
+                    let known = *failures > 0 || self.scenario.passes_are_cut || self.scenario.disk_fails;
+                    assert!(known, "recovered without a failure: {}\n{}", alert.title, alert.body);
+                    *failures = 0;
+                }
+                if late {
+                    self.incidents.insert((service.clone(), incident.clone()));
+                    continue;
+                }
+                let key = (service.clone(), incident.clone(), alert.kind, at.1);
+                let before = self.told.insert(key, alert.at);
+                let cooldown = stage.config.notifications.cooldown;
+                if let Some(before) = before.filter(|_| calm) {
+                    assert!(
+                        alert.at - before >= cooldown,
+                        "told again after {}: {}",
+                        alert.at - before,
+                        alert.title
+                    );
+                    assert!(alert.kind != AlertKind::ServiceRecovered, "recovered twice: {}", alert.title);
+                }
+            }
+        }
+    }
+
+    fn state_loads(&mut self, stage: &Stage) {
+        if !stage.store.dir().is_dir() {
+            return;
+        }
+        for service in &stage.config.services {
+            match stage.store.load(&service.name) {
+                Ok(_) => drop(self.damaged.remove(service.name.as_str())),
+                Err(error) => assert!(self.damaged.contains(service.name.as_str()), "{error}"),
+            }
+        }
+        stage.store.last_pass().expect("the last looks load");
+        Outbox::new(stage.store.dir()).waiting().expect("the outbox loads");
+    }
+
+    /// Every root cause has an open incident whose failure was delivered.
+    pub fn what_is_down_was_told(&self, stage: &Stage) {
+        for i in 0..self.scenario.services.len() {
+            let name = Scenario::name(i);
+            if self.scenario.services[i].topic.is_none() || !self.scenario.needs(i).is_empty() {
+                continue;
+            }
+            let state = stage.state(&name);
+            let incident =
+                state.incident.unwrap_or_else(|| panic!("{name} is down, and there is no incident"));
+            let told = self.incidents.contains(&(name.clone(), incident.id.clone()));
+            assert!(told, "{name} is down, and nobody was told of {incident:?}");
+        }
+    }
+
+    /// After a long calm time all are well, and whoever heard of a failure heard of its end.
+    pub fn nothing_is_left(&self, stage: &Stage, last: &Done) {
+        assert_eq!(last.exit, 0, "{:?}", last.outcomes);
+        assert!(last.outcomes.values().all(|outcome| *outcome == Outcome::Healthy), "{:?}", last.outcomes);
+        let outbox = Outbox::new(stage.store.dir());
+        assert_eq!(outbox.waiting().expect("it can be read"), []);
+        for service in &stage.config.services {
+            let state = stage.state(service.name.as_str());
+            assert_eq!(state.incident, None, "{}", service.name);
+            assert_eq!(outbox.owed(service.name.as_str()).expect("it can be read"), [], "{}", service.name);
+        }
+        if !self.scenario.disk_fails {
+            let open: Vec<_> = self.failures.iter().filter(|(_, count)| **count > 0).collect();
+            assert!(open.is_empty(), "no recovery was told for {open:?}");
+        }
+    }
+}
