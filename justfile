@@ -27,3 +27,7 @@ demo:
 # The documentation of the code
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+# Measures what docs/performance.md tells; `just bench --write` puts the figures there
+bench *ARGS:
+    bench/run {{ARGS}}

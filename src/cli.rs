@@ -1,8 +1,11 @@
 //! The command line, as clap sees it, and nothing else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::when::parse_duration;
 
 /// Restarts what is really down on a Docker host, and tells a person when it could not help.
 #[derive(Debug, Parser)]
@@ -125,7 +128,7 @@ pub struct StopArgs {
     pub reason: Option<String>,
     /// For how long (`90m`, `2h`, `7d`); without end where not given
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-    pub lasting: Option<std::time::Duration>,
+    pub lasting: Option<Duration>,
 }
 
 /// Options of `stats`.
@@ -164,9 +167,16 @@ pub struct DemoArgs {
     pub listen: String,
     /// End after so long (`1h`)
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-    pub lasting: Option<std::time::Duration>,
+    pub lasting: Option<Duration>,
 }
 
-fn duration(text: &str) -> Result<std::time::Duration, String> {
-    crate::when::parse_duration(text).map_err(|error| error.to_string())
+/// What is longer is a slip of the finger, and no date could be made of it.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err("more than a hundred years".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
 }

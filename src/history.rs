@@ -9,10 +9,16 @@ use crate::state::{Attempt, AttemptResult};
 ///
 /// Written back, so that no jump of the clock frees an attempt early or holds one longer than a window.
 pub fn prune(attempts: &mut Vec<Attempt>, now: Timestamp, window: Duration) {
-    for attempt in attempts.iter_mut() {
+    forget_the_future(attempts, now);
+    attempts.retain(|attempt| age(attempt.at, now) < window);
+}
+
+/// Dates attempts of the future as made now. Where a clock was put back and nothing is attempted any more, they
+/// would else be held until that future, and a window longer.
+pub fn forget_the_future(attempts: &mut [Attempt], now: Timestamp) {
+    for attempt in attempts {
         attempt.at = attempt.at.min(now);
     }
-    attempts.retain(|attempt| age(attempt.at, now) < window);
 }
 
 /// Attempts that lie within the window.

@@ -11,6 +11,22 @@
 //! [`store`], [`outbox`], [`notify`] and [`journal`] touch the world. [`pass`] is the only loop.
 //! `docs/design.md` draws the house.
 
+/// As `println!`, but whoever closed standard output, or has no room for it, does not end the program.
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
+/// As `eprintln!`, but where nobody can read it the program goes on: it may have more to do than to complain.
+#[macro_export]
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
 pub mod config;
 
 pub mod alert;

@@ -4,10 +4,11 @@ use clap::{CommandFactory as _, Parser as _};
 use recovery::cli::{Cli, Command, RunArgs};
 use recovery::commands;
 use recovery::exit_code::ExitCode;
+use recovery::journal;
 
 fn main() -> std::process::ExitCode {
     let exit = run(Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        recovery::complain!("error: {error:#}");
         ExitCode::Io
     });
     exit.number().into()
@@ -15,6 +16,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, run, command } = cli;
+    journal::debug_notes(commands::verbosity(&global));
     let command = match command {
         None => Command::Run(run),
         Some(Command::Run(args)) => Command::Run(run.and(args)),
@@ -26,8 +28,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     match command {
         Command::Run(args) => commands::run::run(&global, &args),
-        Command::Stop(args) => Ok(commands::markers::stop(&global, &args)),
-        Command::Resume(which) => commands::markers::resume(&global, &which),
+        Command::Stop(args) => Ok(commands::stop::run(&global, &args)),
+        Command::Resume(which) => commands::resume::run(&global, &which),
         Command::Reset(which) => Ok(commands::reset::run(&global, &which)),
         Command::Stats(args) => commands::stats(&global, &args),
         Command::Validate(args) => commands::validate(&global, args.json),

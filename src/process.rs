@@ -3,15 +3,17 @@
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use thiserror::Error;
 
 use crate::check::judge::Output;
@@ -59,7 +61,7 @@ impl Interrupt {
 /// live on: by it the checking is told from what is checked.
 pub const CHECK_MARK: &str = "RECOVERY_CHECK";
 
-/// How often a running child is looked at.
+/// How often a running child is looked at where the system cannot tell us of its end.
 const POLL: Duration = Duration::from_millis(10);
 /// How long to wait, after a child's exit, for pipes that a grandchild may still hold.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -247,6 +249,7 @@ pub fn end(child: &mut Child, grace: Duration) {
 }
 
 fn await_end(child: &mut Child, until: Instant, interrupt: &Interrupt) -> End {
+    let mut watch = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok();
     loop {
         if let Some(code) = peek(child) {
             return End::Exited(code);
@@ -258,8 +261,19 @@ fn await_end(child: &mut Child, until: Instant, interrupt: &Interrupt) -> End {
         if left.is_zero() {
             return End::TimedOut;
         }
-        std::thread::sleep(left.min(POLL));
+        match &watch {
+            // Where its exit code is not there for us, only looking again can help.
+            Some(child) if ends_within(child, left.min(Interrupt::TICK)) => watch = None,
+            Some(_) => {}
+            None => std::thread::sleep(left.min(POLL)),
+        }
     }
+}
+
+/// Waits until the watched child has ended, or so long.
+fn ends_within(watch: &OwnedFd, limit: Duration) -> bool {
+    let limit = Timespec::try_from(limit).ok();
+    rustix::event::poll(&mut [PollFd::new(watch, PollFlags::IN)], limit.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 /// The exit code of a child that has ended; it stays a zombie, and its id its own.
@@ -330,8 +344,14 @@ pub struct Collector {
 
 #[derive(Debug, Default)]
 struct Collected {
-    output: Mutex<Output>,
-    done: AtomicBool,
+    so_far: Mutex<SoFar>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SoFar {
+    output: Output,
+    done: bool,
 }
 
 impl Collector {
@@ -350,10 +370,10 @@ impl Collector {
                     Err(_) => break,
                 }
             }
-            theirs.done.store(true, Ordering::Release);
+            theirs.end();
         });
         if started.is_err() {
-            shared.done.store(true, Ordering::Release);
+            shared.end();
         }
         Self { shared }
     }
@@ -361,24 +381,34 @@ impl Collector {
     /// Whether the pipe came to its end.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.shared.done.load(Ordering::Acquire)
+        self.shared.so_far().done
     }
 
     /// What came until the pipe's end, or until that point in time.
     #[must_use]
     pub fn take(self, until: Instant) -> Output {
-        while !self.is_done() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        self.shared.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = self.shared.ended.wait_timeout_while(self.shared.so_far(), left, |so_far| !so_far.done);
+        let (mut so_far, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut so_far.output)
     }
 }
 
 impl Collected {
+    /// The output stays usable after a panic elsewhere: it only grows.
+    fn so_far(&self) -> MutexGuard<'_, SoFar> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn keep(&self, bytes: &[u8], cap: usize) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = &mut self.so_far().output;
         let room = cap.saturating_sub(output.bytes.len()).min(bytes.len());
         output.bytes.extend_from_slice(&bytes[..room]);
         output.truncated |= room < bytes.len();
+    }
+
+    fn end(&self) {
+        self.so_far().done = true;
+        self.ended.notify_all();
     }
 }

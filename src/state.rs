@@ -89,7 +89,8 @@ impl ServiceState {
     }
 
     fn turn(&mut self, status: Status, now: Timestamp) {
-        if self.status != status || self.since.is_none() {
+        // A time in the future was told by a clock that has been put back since.
+        if self.status != status || self.since.is_none_or(|since| since > now) {
             self.status = status;
             self.since = Some(now);
         }

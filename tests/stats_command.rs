@@ -112,10 +112,7 @@ fn lines_without_a_time_are_left_out_under_since_and_told() {
     let request =
         Request { since: Some("1h".parse().unwrap()), until: Some("2026-11-20".parse().unwrap()), ..stdin() };
     let said = ask(&request, None, &[], b"");
-    assert_eq!(
-        (said.err.as_str(), said.code),
-        ("recovery: --since must lie before --until\n", ExitCode::Usage)
-    );
+    assert_eq!((said.err.as_str(), said.code), ("error: --since must lie before --until\n", ExitCode::Usage));
 }
 
 fn line(minute: u32, text: &str) -> String {
@@ -164,8 +161,7 @@ fn files_named_by_a_shell_pattern_are_put_in_order_too() {
 #[test]
 fn without_a_file_and_a_log_it_is_wrong_usage() {
     let said = ask(&Request::default(), None, &[], b"");
-    let text =
-        "recovery: no log is configured: name a FILE, or set \"log_file\" in the \"recovery\" section\n";
+    let text = "error: no log is configured: name a FILE, or set \"log_file\" in the \"recovery\" section\n";
     assert_eq!((said.err.as_str(), said.out.as_str(), said.code), (text, "", ExitCode::Usage));
 }
 
@@ -182,16 +178,16 @@ fn what_cannot_be_read_is_said_and_the_rest_is_counted() {
     let said = ask(&Request { json: true, files, ..Request::default() }, None, &[], b"");
     assert_eq!(said.code, ExitCode::Io);
     assert!(
-        said.err.contains(&format!("recovery: cannot read {}: No such file", missing.display())),
+        said.err.contains(&format!("error: cannot read {}: No such file", missing.display())),
         "{}",
         said.err
     );
-    assert!(said.err.contains(&format!("recovery: cannot read {}: ", cut.display())), "{}", said.err);
+    assert!(said.err.contains(&format!("error: cannot read {}: ", cut.display())), "{}", said.err);
     assert!(said.err.contains("compressed with xz, which is not read here"), "{}", said.err);
     let all: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(all["total"]["passed"], 51);
     let said = ask(&Request::default(), Some(&missing), &[], b"");
-    assert_eq!(said.err, format!("recovery: no log has been written yet: {}\n", missing.display()));
+    assert_eq!(said.err, format!("error: no log has been written yet: {}\n", missing.display()));
     assert_eq!(said.code, ExitCode::Io);
 }
 
@@ -199,7 +195,7 @@ fn what_cannot_be_read_is_said_and_the_rest_is_counted() {
 fn a_misspelt_service_is_wrong_usage() {
     let request = Request { services: vec!["mino".into()], ..stdin() };
     let said = ask(&request, None, &["db"], MIXED.as_bytes());
-    let text = "recovery: no service is called \"mino\", neither in the configuration nor in these logs; did you mean \"minio\"?\n";
+    let text = "error: no service is called \"mino\", neither in the configuration nor in these logs; did you mean \"minio\"?\n";
     assert_eq!((said.err.as_str(), said.out.as_str(), said.code), (text, "", ExitCode::Usage));
     // Known, and not in the log: nothing was counted, and that is no error.
     let request = Request { services: vec!["quiet".into()], ..stdin() };

@@ -76,7 +76,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 /// `name`, what stands between, and the value hidden in its quotes.
 fn named(c: &Captures<'_>, name: &str) -> String {
     let (between, value) = (&c[2], &c[3]);
-    if name.to_ascii_lowercase().ends_with("file") || (c[2].trim().is_empty() && value.starts_with('-')) {
+    let names_a_file = ["file", ".json", ".lock"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    if names_a_file || (c[2].trim().is_empty() && value.starts_with('-')) {
         return c[0].to_owned();
     }
     let quote = match value.trim_start_matches('\\').chars().next() {
@@ -165,6 +166,7 @@ mod tests {
         // All of this stays readable.
         ("pkill -f 'minio server' || true; sleep 1; minio server /data >> /var/log/minio.log 2>&1 &", ""),
         ("connection refused on localhost:9000", ""),
+        ("cannot write /state/last-pass.json: No space left on device", ""),
         ("HTTP 503, expected 200–399", ""),
         ("ssh -p 22 host; mkdir -p /var/run", ""),
         ("http://localhost:9000/a@b", ""),

@@ -1,5 +1,6 @@
 //! How the raw answers to checks become [`Health`], the same for containers and the machine.
 
+use super::expect::Broken;
 use super::{Failure, Health, Unknown, expect};
 use crate::config::model::HttpProbe;
 
@@ -58,7 +59,8 @@ fn expectations(list: &[expect::JsonExpectation], body: &Output) -> Health {
     }
     match expect::hold(list, &body.bytes) {
         Ok(()) => Health::Healthy,
-        Err(text) => Health::Unhealthy(Failure::Expectation(text)),
+        Err(Broken::Failed(text)) => Health::Unhealthy(Failure::Expectation(text)),
+        Err(Broken::CannotTell(text)) => Health::Unknown(Unknown::Other(text)),
     }
 }
 

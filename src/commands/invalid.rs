@@ -28,7 +28,7 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = default_state_dir(&path, &process_env);
     let Some(good) = LastGood::load(&folder, &path, &process_env)? else {
-        eprintln!("note: nobody is told of this: no pass with this configuration was ever made");
+        crate::complain!("note: nobody is told of this: no pass with this configuration was ever made");
         return Ok(ExitCode::Config);
     };
     let clock = SystemClock::new(Interrupt::default());
@@ -39,13 +39,7 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
         let mut state = guard.load()?;
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
         if let Some(due) = incident::advance_configuration(&mut state, false, policy, clock.now()) {
-            let report = report(&path, error, &good, &due, &clock);
-            for alert in report.alerts() {
-                if let Err(error) = outbox.put(&alert) {
-                    eprintln!("error: {error}; the alert is sent at once");
-                    say(&outbox::send_now(&[alert], &notifiers, &clock, BUDGET));
-                }
-            }
+            keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock);
         }
         guard.save(&state)?;
     }
@@ -53,6 +47,19 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let sent = outbox.deliver(&notifiers, &clock, BUDGET, &|alert| incident::judge(alert, &state_of))?;
     say(&sent);
     Ok(ExitCode::Config)
+}
+
+/// Puts the alerts into the outbox; where they cannot be kept there they are sent at once.
+fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) {
+    if report.to.is_empty() {
+        crate::complain!("note: nobody is told of this: no notifications were configured");
+    }
+    for alert in report.alerts() {
+        if let Err(error) = outbox.put(&alert) {
+            crate::complain!("error: {error}; the alert is sent at once");
+            say(&outbox::send_now(&[alert], notifiers, clock, BUDGET));
+        }
+    }
 }
 
 fn report(
@@ -81,16 +88,16 @@ fn report(
 
 fn say(sent: &outbox::Report) {
     for alert in &sent.delivered {
-        eprintln!("note: delivered {}: {}", alert.kind, alert.title);
+        crate::complain!("note: delivered {}: {}", alert.kind, alert.title);
     }
     for (alert, why) in &sent.rejected {
-        eprintln!("error: the alert {:?} was refused for good: {why}", alert.title);
+        crate::complain!("error: the alert {:?} was refused for good: {why}", alert.title);
     }
     if let (true, Some(why)) = (sent.waiting > 0, &sent.stopped) {
-        eprintln!("note: {} alerts wait for the next pass: {why}", sent.waiting);
+        crate::complain!("note: {} alerts wait for the next pass: {why}", sent.waiting);
     }
     for error in &sent.errors {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
     }
 }
 

@@ -2,10 +2,11 @@
 
 pub mod demo_service;
 pub mod invalid;
-pub mod markers;
 pub mod reset;
+pub mod resume;
 pub mod run;
 pub mod stats;
+pub mod stop;
 pub mod validate;
 
 use std::fmt::Display;
@@ -17,6 +18,7 @@ use crate::cli::{Global, StatsArgs, Which};
 use crate::config::model::{Config, Service, ServiceName};
 use crate::config::{self, ConfigError, TrustPolicy, process_env};
 use crate::exit_code::ExitCode;
+use crate::journal::Verbosity;
 use crate::plan::{self, UnknownService};
 use crate::when::When;
 
@@ -27,13 +29,23 @@ pub fn located(global: &Global) -> (PathBuf, TrustPolicy) {
     (path, TrustPolicy::of_process(&process_env, global.trust_config))
 }
 
+/// How much is said.
+#[must_use]
+pub fn verbosity(global: &Global) -> Verbosity {
+    match (global.verbose, global.quiet) {
+        (true, _) => Verbosity::Verbose,
+        (_, true) => Verbosity::Quiet,
+        _ => Verbosity::Normal,
+    }
+}
+
 /// The configuration; its problems go to standard error.
 ///
 /// # Errors
 /// The exit code, where it cannot be used.
 pub fn open(global: &Global) -> Result<Config, ExitCode> {
     load(global).map_err(|error| {
-        eprintln!("{error}");
+        crate::complain!("{error}");
         ExitCode::Config
     })
 }
@@ -44,12 +56,13 @@ pub fn open(global: &Global) -> Result<Config, ExitCode> {
 /// All its problems.
 pub fn load(global: &Global) -> Result<Config, ConfigError> {
     let (path, policy) = located(global);
+    log::debug!("the configuration is {}", path.display());
     config::load(&path, &process_env, policy).map(|loaded| loaded.config)
 }
 
 /// Says what was wrong with the command line.
 pub fn usage(problem: &dyn Display) -> ExitCode {
-    eprintln!("error: {problem}");
+    crate::complain!("error: {problem}");
     ExitCode::Usage
 }
 
@@ -86,7 +99,7 @@ pub fn stats(global: &Global, args: &StatsArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => Some(config),
         Err(_) if !args.files.is_empty() => None,
         Err(error) => {
-            eprintln!("{error}");
+            crate::complain!("{error}");
             return Ok(ExitCode::Config);
         }
     };

@@ -30,19 +30,20 @@ pub fn run(global: &Global, which: &Which) -> ExitCode {
 fn one(store: &Store, service: &Service) -> ExitCode {
     let name = &service.name;
     match forget(store, service) {
-        Ok(Forgotten::Attempts(0)) => println!("{name}: no restart attempts were remembered"),
+        Ok(Forgotten::Attempts(0)) => crate::say!("{name}: no restart attempts were remembered"),
         Ok(Forgotten::Attempts(n)) => {
-            println!("{name}: {n} restart attempts forgotten, it will be tried again");
+            let attempts = if n == 1 { "attempt" } else { "attempts" };
+            crate::say!("{name}: {n} restart {attempts} forgotten, it will be tried again");
         }
         Ok(Forgotten::Busy) => {
-            eprintln!(
+            crate::complain!(
                 "error: a pass is at work on {name} for longer than {} s; try again",
                 PATIENCE.as_secs()
             );
             return ExitCode::TryAgain;
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::complain!("error: {error}");
             return ExitCode::Io;
         }
     }
@@ -65,7 +66,7 @@ pub enum Forgotten {
 pub fn forget(store: &Store, service: &Service) -> Result<Forgotten, StoreError> {
     let clock = SystemClock::new(Interrupt::default());
     if let Lock::Busy(_) = store.try_lock(&service.name, clock.now())? {
-        println!("{}: waiting for a pass that is at work on it", service.name);
+        crate::say!("{}: waiting for a pass that is at work on it", service.name);
     }
     let Lock::Held(guard) = store.lock_within(&service.name, PATIENCE, &clock)? else {
         return Ok(Forgotten::Busy);

@@ -11,22 +11,28 @@ use crate::config::ConfigError;
 use crate::config::model::{Config, ServiceName};
 use crate::engine::local::LocalEngine;
 use crate::exit_code::ExitCode;
-use crate::journal::{Format, Journal, Options, Verbosity};
+use crate::journal::{Format, Journal, Options};
 use crate::notify::Notifiers;
 use crate::pass::{self, Scope, Summary, World, say};
 use crate::plan::{self, UnknownService};
 use crate::process::Interrupt;
-use crate::store::{LastGood, Store, StoreError};
+use crate::store::{LastGood, Store};
 
 /// Makes one pass and says how it ended.
+///
+/// Who may not write the state learns so before anything is looked at. Any other trouble with it is the
+/// pass's: it still looks and tells, and restarts nothing.
 ///
 /// # Errors
 /// Where the signals cannot be watched, or this program's own path cannot be told.
 pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    if args.no_deps && args.services.is_empty() {
+        return Ok(super::usage(&"--no-deps goes with --service"));
+    }
     let config = match super::load(global) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            crate::complain!("{error}");
             return Ok(told(global, args, &error));
         }
     };
@@ -34,18 +40,23 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
         Ok(scope) => scope,
         Err(unknown) => return Ok(super::usage(&unknown)),
     };
+    say_disabled(&config, &scope);
     let store = Store::open(&config.recovery);
-    if !args.dry_run
-        && let Err(error) = prepare(&config, &store)
-    {
-        eprintln!("error: {error}");
-        if error.is_denied() {
-            return Ok(ExitCode::Io);
+    let mut prepared = ExitCode::Ok;
+    if !args.dry_run {
+        if let Err(error) = store.prepare() {
+            crate::complain!("error: {error}");
+            if error.is_denied() {
+                return Ok(ExitCode::Io);
+            }
+            prepared = ExitCode::Io;
         }
+        prepared = prepared.merge(keep_last_good(&config, &store));
     }
     let journal = journal(&config, global, args);
     let summary = pass(&config, &scope, &store, &journal)?;
     let exit = if journal.failed() { summary.exit.merge(ExitCode::Io) } else { summary.exit };
+    let exit = exit.merge(prepared);
     show(&config, &scope, &summary, global.quiet);
     Ok(exit)
 }
@@ -56,7 +67,7 @@ fn told(global: &Global, args: &RunArgs, error: &ConfigError) -> ExitCode {
         return ExitCode::Config;
     }
     super::invalid::tell(&super::located(global).0, error).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        crate::complain!("error: {error}");
         ExitCode::Config
     })
 }
@@ -71,12 +82,32 @@ fn scope<'a>(config: &'a Config, args: &RunArgs) -> Result<Scope<'a>, UnknownSer
     Ok(Scope { services, named, dry_run: args.dry_run })
 }
 
-/// Who may not write the state shall learn so before anything is looked at. Any other trouble with it is the
-/// pass's: it still looks and tells, and restarts nothing.
-fn prepare(config: &Config, store: &Store) -> Result<(), StoreError> {
-    store.prepare()?;
+/// Who asks for a disabled service shall not take silence for health.
+fn say_disabled(config: &Config, scope: &Scope<'_>) {
+    for service in config.services.iter().filter(|service| scope.named.contains(&service.name)) {
+        if !service.enabled {
+            crate::complain!(
+                "warning: {} is disabled in the configuration, it is not looked at",
+                service.name
+            );
+        }
+    }
+}
+
+/// What a later pass needs to tell that the configuration can no longer be read. It lies in the default state
+/// folder, since nobody can then read which one is configured; a pass that cannot write there is still a pass.
+fn keep_last_good(config: &Config, store: &Store) -> ExitCode {
     let clock = SystemClock::new(Interrupt::default());
-    super::invalid::valid(&config.path, &LastGood::of(config), store, &clock)
+    match super::invalid::valid(&config.path, &LastGood::of(config), store, &clock) {
+        Ok(()) => ExitCode::Ok,
+        Err(error) => {
+            crate::complain!(
+                "warning: {error}; should the configuration become invalid, nobody would be told"
+            );
+            // Who keeps the state elsewhere need not be allowed to write there.
+            if error.is_denied() { ExitCode::Ok } else { ExitCode::Io }
+        }
+    }
 }
 
 /// A dry run leaves the log file alone.
@@ -88,11 +119,7 @@ fn journal(config: &Config, global: &Global, args: &RunArgs) -> Journal {
             Some(LogFormat::Json) => Format::Json,
             Some(LogFormat::Text) | None => Format::Text,
         },
-        verbosity: match (global.verbose, global.quiet) {
-            (true, _) => Verbosity::Verbose,
-            (_, true) => Verbosity::Quiet,
-            _ => Verbosity::Normal,
-        },
+        verbosity: super::verbosity(global),
     })
 }
 

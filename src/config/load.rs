@@ -1,4 +1,4 @@
-//! The thin shell around [`read`](super::read): opens the file, judges who could have written it, reads it.
+//! The thin shell around `read`: opens the file, judges who could have written it, reads it.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! The configuration: from a JSON file to values that cannot be invalid.
 //!
-//! [`locate`] says which file; [`trust`] whether it may be believed; `syntax` parses it with positions;
+//! [`locate()`] says which file; [`trust`] whether it may be believed; `syntax` parses it with positions;
 //! [`read`] and its section readers collect every problem; [`model`] is what the rest of the program sees.
 //! The process environment is an argument everywhere.
 

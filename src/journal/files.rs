@@ -12,9 +12,7 @@ use memchr::{memchr, memrchr};
 
 use crate::stats::{Calendar, first_time};
 
-/// What is read at once, and the longest line that is looked at whole.
-const BUFFER: usize = 256 * 1024;
-/// So much of a longer line is looked at.
+/// So much is looked at of a line that does not fit into a piece.
 const LINE_HEAD: usize = 4 * 1024;
 
 /// The log and what rotation made of it (`log.1`, `log.2.gz`, `log-20261121`, `log-20261121.gz`), as far as
@@ -99,44 +97,75 @@ pub fn decompress<'a>(mut reader: impl Read + 'a) -> io::Result<Box<dyn Read + '
     Ok(if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
-/// Hands over the content in pieces that begin and end with a line. Of a line that does not fit into the
-/// buffer only the head is handed over, so that memory does not grow.
-///
-/// # Errors
-/// The reader's; what came before was handed over.
-pub fn for_each_chunk(mut reader: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    let (mut len, mut skipping) = (0, false);
-    let result = loop {
-        match reader.read(&mut buffer[len..]) {
-            Ok(0) => break Ok(()),
-            Ok(read) => len += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => break Err(error),
-        }
-        let mut start = 0;
-        if skipping {
-            let Some(newline) = memchr(b'\n', &buffer[..len]) else {
-                len = 0;
-                continue;
-            };
-            (start, skipping) = (newline + 1, false);
-        }
-        let end = memrchr(b'\n', &buffer[start..len]).map_or(start, |newline| start + newline + 1);
-        if end > start {
-            each(&buffer[start..end]);
-        }
-        buffer.copy_within(end..len, 0);
-        len -= end;
-        if len == buffer.len() {
-            each(&buffer[..LINE_HEAD]);
-            (len, skipping) = (0, true);
-        }
-    };
-    if len > 0 && !skipping {
-        each(&buffer[..len]);
+/// Cuts a stream into pieces that begin and end with a line. Of a line that does not fit into a piece only the
+/// head is handed over, so that memory does not grow.
+pub struct Pieces<R> {
+    reader: R,
+    /// The beginning of a line that the last piece had no end of.
+    rest: Vec<u8>,
+    /// The rest of a line is passed over.
+    skipping: bool,
+    end: Option<io::Result<()>>,
+}
+
+impl<R: Read> Pieces<R> {
+    /// How long a piece's buffer should be, and so the longest line that is looked at whole.
+    pub const SIZE: usize = 256 * 1024;
+
+    /// Nothing is read yet.
+    pub fn new(reader: R) -> Self {
+        Self { reader, rest: Vec::new(), skipping: false, end: None }
     }
-    result
+
+    /// Puts the next piece into `buffer` (of the same length every time), and returns its length; 0: there is
+    /// no more, and [`Pieces::finish`] tells why.
+    pub fn next(&mut self, buffer: &mut [u8]) -> usize {
+        let mut len = self.rest.len();
+        buffer[..len].copy_from_slice(&self.rest);
+        self.rest.clear();
+        while self.end.is_none() {
+            if len == buffer.len() {
+                self.skipping = true;
+                return LINE_HEAD.min(len);
+            }
+            let read = match self.reader.read(&mut buffer[len..]) {
+                Ok(0) => return self.close(Ok(()), len),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return self.close(Err(error), len),
+            };
+            let mut begin = len;
+            len += read;
+            if self.skipping {
+                let Some(newline) = memchr(b'\n', &buffer[..len]) else {
+                    len = 0;
+                    continue;
+                };
+                buffer.copy_within(newline + 1..len, 0);
+                (begin, len, self.skipping) = (0, len - newline - 1, false);
+            }
+            if let Some(newline) = memrchr(b'\n', &buffer[begin..len]) {
+                let end = begin + newline + 1;
+                self.rest.extend_from_slice(&buffer[end..len]);
+                return end;
+            }
+        }
+        0
+    }
+
+    /// The reader's error, where one ended the pieces; what came before was handed over.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn finish(self) -> io::Result<()> {
+        self.end.unwrap_or(Ok(()))
+    }
+
+    /// The last piece is a line without an end.
+    fn close(&mut self, end: io::Result<()>, len: usize) -> usize {
+        self.end = Some(end);
+        if self.skipping { 0 } else { len }
+    }
 }
 
 #[cfg(test)]
@@ -173,20 +202,55 @@ mod tests {
         }
     }
 
+    fn pieces(reader: impl Read) -> Vec<Vec<u8>> {
+        let (mut pieces, mut buffer, mut found) =
+            (Pieces::new(reader), vec![0; Pieces::<&[u8]>::SIZE], Vec::new());
+        loop {
+            match pieces.next(&mut buffer) {
+                0 => break,
+                len => found.push(buffer[..len].to_vec()),
+            }
+        }
+        assert_eq!(pieces.next(&mut buffer), 0, "the end is the end");
+        pieces.finish().unwrap();
+        found
+    }
+
     #[test]
     fn only_the_head_of_an_endless_line_is_kept() {
-        let mut text = vec![b'x'; BUFFER * 3];
+        let mut text = vec![b'x'; Pieces::<&[u8]>::SIZE * 3];
         text.extend_from_slice(b"\nnext\nlast");
-        let mut pieces = Vec::new();
-        for_each_chunk(&text[..], |piece| pieces.push(piece.to_vec())).unwrap();
-        assert_eq!(pieces, [vec![b'x'; LINE_HEAD], b"next\n".to_vec(), b"last".to_vec()]);
+        assert_eq!(pieces(&text[..]), [vec![b'x'; LINE_HEAD], b"next\n".to_vec(), b"last".to_vec()]);
+    }
+
+    #[test]
+    fn what_came_before_an_error_is_handed_over() {
+        struct Torn(u8);
+        impl Read for Torn {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                match self.0 {
+                    1 => Err(io::ErrorKind::Interrupted.into()),
+                    2 => {
+                        buffer[..4].copy_from_slice(b"a\nbc");
+                        Ok(4)
+                    }
+                    _ => Err(io::ErrorKind::ConnectionReset.into()),
+                }
+            }
+        }
+        let (mut pieces, mut buffer) = (Pieces::new(Torn(0)), [0; 16]);
+        assert_eq!(pieces.next(&mut buffer), 2);
+        assert_eq!(pieces.next(&mut buffer), 2);
+        assert_eq!(&buffer[..2], b"bc");
+        assert_eq!(pieces.next(&mut buffer), 0);
+        assert_eq!(pieces.finish().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     proptest! {
         #[test]
-        fn chunks_are_the_content_cut_at_lines(text in "[a\n]{0,200}", step in 1_usize..50) {
-            let mut pieces: Vec<Vec<u8>> = Vec::new();
-            for_each_chunk(Drip(text.as_bytes(), step), |piece| pieces.push(piece.to_vec())).unwrap();
+        fn pieces_are_the_content_cut_at_lines(text in "[a\n]{0,200}", step in 1_usize..50) {
+            let pieces = pieces(Drip(text.as_bytes(), step));
             prop_assert_eq!(pieces.concat(), text.as_bytes());
             for piece in pieces.iter().rev().skip(1) {
                 prop_assert_eq!(piece.last(), Some(&b'\n'));

@@ -1,6 +1,6 @@
 //! The log: events become lines of text or JSON, and lines become events again.
 //!
-//! Both formats carry the same facts, which [`facts`] lists once. The formats are documented for people in
+//! Both formats carry the same facts, which `facts` lists once. The formats are documented for people in
 //! `docs/log.md`. What the figures mean is told by [`crate::stats`]; here nothing is counted.
 
 pub mod escape;

@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::OFlags;
+
 use super::{Format, Record, render};
 use crate::event::{Event, EventKind, Level};
 
@@ -168,7 +170,9 @@ fn open(path: &Path) -> io::Result<Log> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         std::fs::create_dir(folder)?;
     }
-    let file = OpenOptions::new().append(true).create(true).mode(0o644).open(path)?;
+    // Not blocking: a FIFO that nobody reads must not hold up the pass.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(path)?;
     Ok(Log::Open { file, cut: ends_without_newline(path) })
 }
 

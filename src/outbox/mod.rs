@@ -198,7 +198,15 @@ impl Outbox {
         self.dir.join("owed").join(format!("{:016x}.json", fnv1a(key.as_bytes())))
     }
 
-    fn owe(&self, alert: &Alert, now: Timestamp) -> Result<(), StoreError> {
+    /// Remembers that a failure was delivered there, so that its recovery will be told. Nothing is owed for
+    /// other kinds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn owe(&self, alert: &Alert, now: Timestamp) -> Result<(), StoreError> {
+        if !alert.kind.is_failure() {
+            return Ok(());
+        }
         let folder = self.dir.join("owed");
         atomic::create_folder(&folder, FOLDER_MODE)?;
         for service in services(alert) {

@@ -25,6 +25,8 @@ pub struct Report {
     pub damaged: Vec<PathBuf>,
     /// Files that could not be read, moved or removed.
     pub errors: Vec<StoreError>,
+    /// What could be neither kept nor sent; only of [`send_now`].
+    pub unsent: Vec<Alert>,
 }
 
 /// One process's turn at sending.
@@ -136,13 +138,14 @@ impl Sender<'_> {
 
     /// The record of the yes: first that its recovery is owed, then that it need not be sent again.
     fn delivered(&mut self, alert: Alert, files: &[PathBuf]) -> Result<(), String> {
-        if alert.kind.is_failure()
-            && let Err(e) = self.outbox.owe(&alert, self.clock.now())
-        {
+        let owed = self.outbox.owe(&alert, self.clock.now());
+        let removed = self.each(files, "a delivered alert cannot be removed from the outbox", remove);
+        // On a full disk there is room for it only now.
+        if let Err(e) = owed.or_else(|_| self.outbox.owe(&alert, self.clock.now())) {
             self.report.errors.push(e);
         }
         self.report.delivered.push(alert);
-        self.each(files, "a delivered alert cannot be removed from the outbox", remove)
+        removed
     }
 
     fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> Result<(), String> {
@@ -168,29 +171,33 @@ impl Sender<'_> {
     }
 }
 
-/// Sends alerts that could not be put into the outbox; what cannot be delivered now is lost, and the
-/// report's `waiting` counts it, so that the caller can say so.
+/// Sends alerts that could not be put into the outbox. What cannot be delivered now is in the report's
+/// `unsent`, so that the caller can say so, and does not record it as told.
 pub fn send_now(alerts: &[Alert], notifier: &dyn Notifier, clock: &dyn Clock, budget: Duration) -> Report {
     let end = clock.monotonic() + budget;
+    let left = || end.saturating_sub(clock.monotonic());
+    let mut closed: Vec<Way> = Vec::new();
     let mut report = Report::default();
-    for (index, alert) in alerts.iter().enumerate() {
-        let left = end.saturating_sub(clock.monotonic());
-        let outcome = match notifier.send(alert, left) {
-            Err(NotifyError::Rejected(_)) => {
-                notifier.send(&late::short(alert), end.saturating_sub(clock.monotonic()))
-            }
+    for alert in alerts {
+        if closed.contains(&way(alert)) {
+            report.unsent.push(alert.clone());
+            continue;
+        }
+        let outcome = match notifier.send(alert, left()) {
+            Err(NotifyError::Rejected(_)) => notifier.send(&late::short(alert), left()),
             other => other,
         };
         match outcome {
             Ok(()) => report.delivered.push(alert.clone()),
             Err(NotifyError::Rejected(why)) => report.rejected.push((alert.clone(), why)),
             Err(NotifyError::Later(why)) => {
-                report.stopped = Some(why);
-                report.waiting = alerts.len() - index;
-                break;
+                report.stopped.get_or_insert(why);
+                closed.push(way(alert));
+                report.unsent.push(alert.clone());
             }
         }
     }
+    report.waiting = report.unsent.len();
     report
 }
 

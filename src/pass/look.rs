@@ -80,8 +80,12 @@ fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
     if !well || pass.scope.named.contains(&service.name) {
         return true;
     }
-    let last = pass.last_pass.look(service.name.as_str(), sight.at);
-    last.is_none_or(|last| sight.at - last >= interval.mul_f64(0.9))
+    let Some(last) = pass.last_pass.look(service.name.as_str(), sight.at) else { return true };
+    let due = sight.at - last >= interval.mul_f64(0.9);
+    if !due {
+        log::debug!("{} is not due: looked at {last}, interval {} s", service.name, interval.as_secs_f64());
+    }
+    due
 }
 
 /// The dependencies, near and far, of unhealthy services that were not due.
@@ -107,7 +111,9 @@ fn unseen_dependencies<'a>(pass: &Pass<'a>, sights: &Sights) -> Vec<&'a Service>
 fn look_at(pass: &Pass<'_>, services: &[&Service], sights: &mut Sights) {
     let mut targets: BTreeMap<Option<ContainerRef>, Vec<&Service>> = BTreeMap::new();
     for service in services {
-        match target(service, &sights[&service.name].place) {
+        let place = &sights[&service.name].place;
+        log::debug!("looking at {} ({place:?})", service.name);
+        match target(service, place) {
             Some(target) => targets.entry(target).or_default().push(service),
             None => set(sights, service, &Look::unknown(Unknown::Interrupted)),
         }
@@ -271,6 +277,7 @@ pub(super) fn look_until_healthy(
     pass.world.clock.sleep(delay);
     loop {
         let sight = look_again(pass, service, before);
+        log::debug!("looked at {} again: {}", service.name, sight.said());
         let spent = pass.world.clock.monotonic().saturating_sub(began);
         if sight.health == Some(Health::Healthy) || spent >= limit || pass.interrupted() {
             return sight;
@@ -290,8 +297,17 @@ pub(super) fn side_by_side<I: Sync, T: Send>(
     }
     std::thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || work(item))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a look does not panic")).collect()
+        // Where no further thread can be had, this one does the work; in the order of the plan, so that
+        // whatever it waits for is under way or done.
+        let begun: Vec<_> = items
+            .iter()
+            .map(|item| {
+                std::thread::Builder::new().spawn_scoped(scope, move || work(item)).map_err(|_| work(item))
+            })
+            .collect();
+        let done =
+            |thread: std::thread::ScopedJoinHandle<'_, T>| thread.join().expect("a look does not panic");
+        begun.into_iter().map(|begun| begun.map_or_else(|done| done, done)).collect()
     })
 }
 

@@ -1,7 +1,7 @@
 //! The only loop: observe → decide → act → re-check → record → report.
 //!
 //! Everything is looked at first, without locks. Then what is unhealthy is handled, dependencies first and
-//! unrelated services side by side; each handling ends in an [`Outcome`] on the [`board`]. At the end the
+//! unrelated services side by side; each handling ends in an [`Outcome`] on the `board`. At the end the
 //! outcomes are recorded and told. The policy is `decide`'s, the world is behind [`World`]'s seams.
 
 mod act;
@@ -134,6 +134,11 @@ impl<'a> Pass<'a> {
             began: world.clock.monotonic(),
             trouble: Mutex::new(ExitCode::Ok),
         };
+        match &pass.listing {
+            Ok(_) if !needs_engine => {}
+            Ok(listing) => log::debug!("the engine lists {} containers", listing.len()),
+            Err(why) => log::debug!("the engine lists no containers: {}", pass.masked(why)),
+        }
         match world.store.last_pass() {
             Ok(last_pass) => Self { last_pass, ..pass },
             Err(error) => {

@@ -9,7 +9,7 @@ use super::{Pass, act};
 use crate::alert::mask::mask;
 use crate::check::{Health, Unknown};
 use crate::config::model::Service;
-use crate::decide::{Action, Decision};
+use crate::decide::{Action, Decision, Marker};
 use crate::engine::{ContainerRef, Overrun, RestartCommand, RunResult, Target};
 use crate::event::{EventKind, Level};
 use crate::history;
@@ -80,9 +80,10 @@ impl<'p, 'w> Attempt<'p, 'w> {
                 self.result = format!("container {} was started for another service", at.name);
                 return Ok(action);
             }
+            // Before the second look: it must not see what another pass is just doing to the container.
+            let _lock = self.lock_container(&at)?;
             let action = if confirmed { action } else { self.confirm()? };
             if action != Action::Command {
-                let _lock = self.lock_container(&at)?;
                 self.record()?;
                 gate.set_acted();
                 gate.alone(|| self.act_on(&at, action))?;
@@ -247,6 +248,10 @@ impl<'p, 'w> Attempt<'p, 'w> {
     fn recheck_started(&mut self) -> Step<Outcome> {
         let Some(text) = self.service.restart_cmd.as_deref() else { return self.recheck() };
         self.look();
+        if let Marker::Present(details) = &self.sight.marker {
+            // Seen only now: nobody can look into a container that does not run.
+            return self.stopped(details.clone());
+        }
         match self.sight.health {
             Some(Health::Unhealthy(_)) if matches!(self.sight.place, Place::Running(_)) => {
                 let note = format!(
@@ -258,6 +263,12 @@ impl<'p, 'w> Attempt<'p, 'w> {
             }
             _ => self.conclude(),
         }
+    }
+
+    /// A person's word was found when the container ran again: nothing more is done to the service.
+    fn stopped(&mut self, details: String) -> Step<Outcome> {
+        self.pass.emit(&self.service.name, EventKind::ManuallyStopped { details: details.clone() });
+        Ok(Outcome::Left(Decision::Stopped(details)))
     }
 
     fn recheck(&mut self) -> Step<Outcome> {

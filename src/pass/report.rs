@@ -6,21 +6,22 @@
 use super::look::Sights;
 use super::{Outcome, Pass, record, story};
 use crate::alert::incident::{self, Found, Policy};
-use crate::alert::{self, Report};
+use crate::alert::{self, Alert, Report};
 use crate::check::{Health, Unknown};
 use crate::config::model::{Service, ServiceName};
 use crate::decide::{Decision, NoWay};
 use crate::event::Level;
 use crate::exit_code::ExitCode;
+use crate::history;
 use crate::outbox::{self, BUDGET, Outbox};
-use crate::state::ServiceState;
+use crate::state::{AlertKind, ServiceState, UNKNOWN_LOOKS_TOLD};
 use crate::store::{Lock, StateGuard, Subject};
 
 use std::time::Duration;
 
 /// A state that is held until the alerts that it speaks of are in the outbox.
 struct Pending {
-    /// `None`: the state cannot be written, and is told of all the same.
+    /// `None` where the state cannot be recorded.
     guard: Option<StateGuard>,
     state: ServiceState,
     report: Report,
@@ -39,9 +40,30 @@ pub(super) fn report(pass: &Pass<'_>, sights: &Sights, outcomes: &[(ServiceName,
         pending.extend(teller.settle());
     }
     pending.extend(engine(pass, sights));
-    tell(pass, &outbox, &pending);
+    let budget = tell(pass, &outbox, pending);
     record_looks(pass, sights);
-    send(pass, &outbox);
+    send(pass, &outbox, budget);
+}
+
+/// The state of a subject, as it is at the end of the pass.
+enum Memory {
+    Held(StateGuard, Box<ServiceState>),
+    /// Another pass is at it, and records what it found.
+    Elsewhere,
+    /// It can be neither read nor written.
+    Lost,
+}
+
+fn memory(pass: &Pass<'_>, subject: Subject, service: Option<&ServiceName>) -> Memory {
+    let loaded = match pass.world.store.lock_within(subject, PATIENCE, pass.world.clock) {
+        Ok(Lock::Held(guard)) => guard.load().map(|state| Memory::Held(guard, Box::new(state))),
+        Ok(Lock::Busy(_)) => Ok(Memory::Elsewhere),
+        Err(error) => Err(error),
+    };
+    loaded.unwrap_or_else(|error| {
+        pass.io_trouble(service, &error);
+        Memory::Lost
+    })
 }
 
 /// Records and tells of one service.
@@ -63,20 +85,19 @@ impl Teller<'_, '_> {
             return None;
         }
         // Most services are well and were well: that is seen without a lock.
-        let Ok(before) = store.load(name) else { return self.unrecorded() };
+        let Ok(before) = store.load(name) else {
+            // That was said when it was read first.
+            return self.without_memory(ServiceState::new(name.as_str()));
+        };
         let mut after = before.clone();
         if self.advance(&mut after).is_none() && after == before {
             return None;
         }
-        let guard = match store.lock_within(name, PATIENCE, self.pass.world.clock) {
-            Ok(Lock::Held(guard)) => guard,
-            Ok(Lock::Busy(_)) => return None,
-            Err(error) => {
-                self.pass.io_trouble(Some(name), &error);
-                return self.unrecorded();
-            }
+        let (guard, mut state) = match memory(self.pass, name.into(), Some(name)) {
+            Memory::Held(guard, state) => (guard, *state),
+            Memory::Elsewhere => return None,
+            Memory::Lost => return self.without_memory(before),
         };
-        let mut state = guard.load().ok()?;
         match self.advance(&mut state) {
             Some(report) => Some(Pending { guard: Some(guard), state, report }),
             None => {
@@ -86,13 +107,12 @@ impl Teller<'_, '_> {
         }
     }
 
-    /// Where nothing can be remembered a failure is told at every pass: too often is better than never.
-    fn unrecorded(&self) -> Option<Pending> {
-        let name = &self.service.name;
-        let remembered = self.pass.world.store.load(name);
-        let mut state = remembered.unwrap_or_else(|_| ServiceState::new(name.as_str()));
-        let report = self.advance(&mut state).filter(|report| report.story.kind.is_failure())?;
-        Some(Pending { guard: None, state, report })
+    /// Trouble is told also where nobody can remember that it was: rather again at the next pass than never.
+    fn without_memory(&self, mut state: ServiceState) -> Option<Pending> {
+        state.unknown_looks = UNKNOWN_LOOKS_TOLD;
+        let report = self.advance(&mut state)?;
+        let trouble = report.story.kind != AlertKind::ServiceRecovered;
+        trouble.then_some(Pending { guard: None, state, report })
     }
 
     /// Takes the outcome into the state; what must be told because of it.
@@ -105,6 +125,8 @@ impl Teller<'_, '_> {
             return None;
         }
         record::outcome(state, sight, self.outcome);
+        // Also where nothing is tried: an attempt of the future would else hold its place until then.
+        history::prune(&mut state.attempts, self.pass.now(), self.service.failure_window);
         let found = found(self.outcome, state);
         let owed = match found {
             Found::Healthy => self.outbox.owed(self.service.name.as_str()).unwrap_or_default(),
@@ -162,32 +184,46 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
         _ => None,
     });
     let trouble = pass.listing.as_ref().err().filter(|why| why.is_engine()).or(by_looks);
-    let store = pass.world.store;
     let policy = Policy { cooldown: pass.config.notifications.cooldown, window: Duration::ZERO };
     let advance =
         |state: &mut ServiceState| incident::advance_engine(state, trouble.is_none(), policy, pass.now());
-    let before = store.load(Subject::Engine).ok()?;
+    let before = remembered_engine(pass);
     let mut after = before.clone();
     if advance(&mut after).is_none() && after == before {
         return None;
     }
-    let Ok(Lock::Held(guard)) = store.lock_within(Subject::Engine, PATIENCE, pass.world.clock) else {
-        return None;
+    let (guard, mut state) = match memory(pass, Subject::Engine, None) {
+        Memory::Held(guard, state) => (Some(guard), *state),
+        Memory::Elsewhere => return None,
+        Memory::Lost => (None, ServiceState { unknown_looks: UNKNOWN_LOOKS_TOLD, ..before }),
     };
-    let mut state = guard.load().ok()?;
     match (advance(&mut state), trouble) {
-        (Some(due), Some(why)) => {
-            Some(Pending { report: story::of_engine(pass, why, &due), guard: Some(guard), state })
-        }
+        (Some(due), Some(why)) => Some(Pending { report: story::of_engine(pass, why, &due), guard, state }),
         _ => {
-            save(pass, None, &guard, &state);
+            if let Some(guard) = guard {
+                save(pass, None, &guard, &state);
+            }
             None
         }
     }
 }
 
-/// Puts the alerts into the outbox, then saves the states that speak of them.
-fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: &[Pending]) {
+/// What is remembered of the engine; a damaged file is set aside.
+fn remembered_engine(pass: &Pass<'_>) -> ServiceState {
+    let store = pass.world.store;
+    store.load(Subject::Engine).unwrap_or_else(|error| {
+        pass.io_trouble(None, &error);
+        if error.is_damaged()
+            && let Err(error) = store.set_aside_damaged(Subject::Engine, pass.now())
+        {
+            pass.io_trouble(None, &error);
+        }
+        ServiceState::new(Subject::Engine.key())
+    })
+}
+
+/// Puts the alerts into the outbox, then saves the states that speak of them; how much time is left to send.
+fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
     let reports = alert::group(pending.iter().map(|pending| pending.report.clone()).collect());
     let mut unkept = Vec::new();
     for alert in reports.iter().flat_map(Report::alerts) {
@@ -206,15 +242,29 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: &[Pending]) {
             &format!("alert {} goes to nobody: {}", told.story.kind, story::title(told)),
         );
     }
-    if !unkept.is_empty() {
-        pass.note(None, Level::Error, "alerts that cannot be kept are sent at once");
-        sent(pass, &outbox::send_now(&unkept, pass.world.notifier, pass.world.clock, BUDGET));
-    }
-    for Pending { guard, state, .. } in pending {
-        if let Some(guard) = guard {
-            save(pass, None, guard, state);
+    let began = pass.world.clock.monotonic();
+    let untold = if unkept.is_empty() { Vec::new() } else { tell_at_once(pass, outbox, &unkept) };
+    let spent = pass.world.clock.monotonic().saturating_sub(began);
+    for Pending { guard, mut state, report } in pending {
+        let Some(guard) = guard else { continue };
+        let is_of_it = |alert: &Alert| alert.incidents.iter().any(|of| report.incidents.contains(of));
+        if untold.iter().any(is_of_it) {
+            // Nobody heard of it and nothing keeps it, so it is due again at the next pass.
+            state.incident = guard.load().ok().and_then(|before| before.incident);
         }
+        save(pass, None, &guard, &state);
     }
+    BUDGET.saturating_sub(spent)
+}
+
+/// Sends what cannot be kept; what could not be sent either.
+fn tell_at_once(pass: &Pass<'_>, outbox: &Outbox, alerts: &[Alert]) -> Vec<Alert> {
+    pass.note(None, Level::Error, "alerts that cannot be kept are sent at once");
+    let mut report = outbox::send_now(alerts, pass.world.notifier, pass.world.clock, BUDGET);
+    let owe = |alert| outbox.owe(alert, pass.now()).err();
+    report.errors.extend(report.delivered.iter().filter_map(owe));
+    sent(pass, &report);
+    report.unsent
 }
 
 fn save(pass: &Pass<'_>, service: Option<&ServiceName>, guard: &StateGuard, state: &ServiceState) {
@@ -238,13 +288,13 @@ fn record_looks(pass: &Pass<'_>, sights: &Sights) {
 }
 
 /// Sends what waits, also from earlier passes.
-fn send(pass: &Pass<'_>, outbox: &Outbox) {
+fn send(pass: &Pass<'_>, outbox: &Outbox, budget: Duration) {
     if pass.interrupted() {
         return;
     }
     let state_of = |key: &str| pass.world.store.load(Subject::from_key(key)?).ok();
-    let judge = |alert: &alert::Alert| incident::judge(alert, &state_of);
-    match outbox.deliver(pass.world.notifier, pass.world.clock, BUDGET, &judge) {
+    let judge = |alert: &Alert| incident::judge(alert, &state_of);
+    match outbox.deliver(pass.world.notifier, pass.world.clock, budget, &judge) {
         Ok(report) => sent(pass, &report),
         Err(error) => pass.io_trouble(None, &error),
     }
@@ -268,7 +318,7 @@ fn sent(pass: &Pass<'_>, report: &outbox::Report) {
     }
     if report.waiting > 0 {
         let why = report.stopped.as_deref().unwrap_or("the time for sending is over");
-        pass.note(None, Level::Warning, &format!("{} alerts wait for the next pass: {why}", report.waiting));
+        pass.note(None, Level::Warning, &format!("{} alerts wait for the next pass ({why})", report.waiting));
         pass.trouble(ExitCode::TryAgain);
     }
 }

@@ -39,6 +39,16 @@ impl Sight {
             Some(Health::Healthy) | None => String::new(),
         }
     }
+
+    /// What the look said, in words, masked.
+    pub(super) fn said(&self) -> String {
+        match &self.health {
+            Some(Health::Healthy) => "healthy".to_owned(),
+            Some(Health::Unhealthy(_)) => format!("unhealthy, {}", self.reason()),
+            Some(Health::Unknown(_)) => format!("unknown, {}", self.reason()),
+            None => "not looked at".to_owned(),
+        }
+    }
 }
 
 /// Where a service lives, as the listing tells.

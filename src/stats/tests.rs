@@ -4,10 +4,13 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::Kind::*;
-use super::{Calendar, Fact, Figures, Filter, Kind, Outcome, Scanner, Tally};
+use super::{Calendar, Fact, Figures, Filter, Kind, Outcome, Scanner, Tally, count};
+use crate::clock::Timestamp;
+
+const NOW: Timestamp = datetime!(2026-11-21 12:00 UTC);
 
 fn scan(text: &[u8], each: &mut impl FnMut(&Fact<'_>)) {
-    Scanner::new(Calendar::new(datetime!(2026-11-21 12:00 UTC))).scan(text, each);
+    Scanner::new(Calendar::new(NOW)).scan(text, each);
 }
 
 /// `(service, kind, seconds of the day)`
@@ -169,6 +172,14 @@ fn lines_of_others_in_between_are_leapt_over() {
 }
 
 #[test]
+fn a_json_line_is_known_by_its_keys_wherever_it_stands() {
+    let line = r#"{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"a","message":"other words"}"#;
+    let expected = [("a".to_owned(), Recovered, Some(36_307))];
+    assert_eq!(facts(line.as_bytes()), expected);
+    assert_eq!(facts(format!("nginx: GET / 200\n{line}\n").as_bytes()), expected);
+}
+
+#[test]
 fn a_name_followed_by_words_is_believed_only_where_a_look_named_it() {
     let figures = outcome(
         "app: Failed to recover session from cache\nHealth check failed: a\nRecovery failed: a after 3 s\n",
@@ -309,6 +320,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         "}",
         "\"",
         r#"{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"check_passed","service":"a","message":"Health check passed for a"#,
+        r#"{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"a","message":"other"}"#,
     ];
     let piece = prop_oneof![
         8 => proptest::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
@@ -339,5 +351,28 @@ proptest! {
     fn a_chunk_says_what_its_lines_say(bytes in soup()) {
         let by_line: Vec<_> = bytes.split_inclusive(|&b| b == b'\n').flat_map(facts).collect();
         prop_assert_eq!(facts(&bytes), by_line);
+    }
+
+    /// Neither where a log is cut into pieces nor how many threads read them changes a figure.
+    #[test]
+    fn any_cut_and_any_number_of_threads_say_the_same(
+        bytes in proptest::collection::vec(soup(), 1..8).prop_map(|parts| parts.concat()),
+        cuts in proptest::collection::vec(1_usize..9, 1..20),
+        threads in 0_usize..5,
+        since in proptest::option::of(Just(1_795_255_508_000_i64)),
+    ) {
+        let filter = Filter { since, ..Filter::default() };
+        let mut whole = Tally::new(filter.clone());
+        scan(&bytes, &mut |fact| whole.add(fact));
+
+        let mut lines = bytes.split_inclusive(|&b| b == b'\n');
+        let mut cuts = cuts.into_iter().cycle();
+        let mut cut = Tally::new(filter);
+        count(&mut cut, Calendar::new(NOW), threads, bytes.len().max(1), |buffer| {
+            let piece = lines.by_ref().take(cuts.next().unwrap()).collect::<Vec<_>>().concat();
+            buffer[..piece.len()].copy_from_slice(&piece);
+            piece.len()
+        });
+        prop_assert_eq!(cut.finish(), whole.finish());
     }
 }

@@ -39,7 +39,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32, existing: Existing) -> io::
 /// The same without waiting for the disk, for what a power failure may take: a kill leaves it whole.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_lazily(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     temporary(path, content, mode)?.persist(path).map(drop).map_err(|e| e.error)
 }
@@ -94,6 +94,10 @@ pub fn read(path: &Path, cap: u64) -> Result<Option<Vec<u8>>, StoreError> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
+        // Perhaps to a file system that is not mounted: what is there is not known, and not nothing.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err(damaged("a link to nowhere".to_owned()));
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(fail(e)),
     };
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_a_file_and_a_fifo_are_damaged_not_read() {
+    fn what_is_too_long_or_no_file_is_damaged_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         std::fs::write(&path, "12345").unwrap();
@@ -176,5 +180,7 @@ mod tests {
         assert!(read(&path, 4).unwrap_err().is_damaged());
         assert!(read(dir.path(), 4).unwrap_err().is_damaged());
         assert!(read(&dir.path().join("b"), 4).unwrap().is_none());
+        std::os::unix::fs::symlink("nowhere", dir.path().join("b")).unwrap();
+        assert!(read(&dir.path().join("b"), 4).unwrap_err().is_damaged());
     }
 }

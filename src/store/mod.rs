@@ -134,6 +134,24 @@ impl Store {
         Ok(state.unwrap_or_else(|| ServiceState::new(subject.key())))
     }
 
+    /// Sets a damaged state aside, and says where; `None` where it is not damaged, or another process is at
+    /// work on it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_aside_damaged(
+        &self,
+        subject: impl Into<Subject>,
+        now: Timestamp,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        match self.try_lock(subject, now)? {
+            Lock::Held(guard) if guard.load().is_err_and(|error| error.is_damaged()) => {
+                guard.quarantine(now).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Tries to take the lock of a service (or of the machine), without waiting.
     ///
     /// # Errors

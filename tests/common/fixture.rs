@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use recovery::store::lock::file_name_for;
 use serde_json::{Map, Value, json};
 
 use super::fake_docker::FakeDocker;
@@ -147,6 +148,15 @@ impl Fixture {
         let folder = self.path("state/manual-stop");
         fs::create_dir_all(&folder).expect("the folder of the markers");
         fs::write(folder.join(format!("{service}.stopped")), "").expect("the marker is written");
+    }
+}
+
+/// As root, what a pass needs to tell of an unreadable configuration is kept outside of the folder, by the
+/// configuration's path.
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let kept = file_name_for(&self.config_path().to_string_lossy()).with_extension("json");
+        let _ = fs::remove_file(Path::new("/var/lib/recovery/last-good").join(kept));
     }
 }
 

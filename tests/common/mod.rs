@@ -8,6 +8,7 @@ pub mod docker;
 pub mod fake_docker;
 pub mod fixture;
 pub mod http;
+pub mod inside;
 pub mod ntfy;
 pub mod readme;
 pub mod run;

@@ -69,6 +69,26 @@ pub fn through_pipes(limit: Duration, mut command: Command) -> Finished {
     Finished { code: code(status), stdout, stderr, elapsed: begin.elapsed() }
 }
 
+/// Waits for a command that was started elsewhere with its output nowhere; panics, after killing it, when it has
+/// not ended within `limit`.
+pub fn finish(mut child: Child, limit: Duration) -> Finished {
+    let begin = Instant::now();
+    while begin.elapsed() < limit {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            let nothing = String::new;
+            return Finished {
+                code: code(status),
+                stdout: nothing(),
+                stderr: nothing(),
+                elapsed: begin.elapsed(),
+            };
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill().and_then(|()| child.wait());
+    panic!("process {} did not end within {limit:?}", child.id());
+}
+
 /// Starts it as the leader of its own process group, so that all of it can be ended.
 fn spawn(command: &mut Command) -> Child {
     command.process_group(0).spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))

@@ -9,9 +9,12 @@ use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
 use crate::exit_code::ExitCode;
 use crate::journal::escape::shown;
-use crate::journal::files;
-use crate::stats::{Calendar, Filter, Outcome, Scanner, Tally};
+use crate::journal::files::{self, Pieces};
+use crate::stats::{Calendar, Filter, Outcome, Tally, count};
 use crate::when::When;
+
+/// More threads than these would wait for the disk.
+const MAX_THREADS: usize = 4;
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +92,7 @@ pub fn run(
 
 /// Where standard error is closed too, the exit code is all that is left to tell.
 fn complain(err: &mut dyn Write, code: ExitCode, text: &str) -> ExitCode {
-    let _ = writeln!(err, "recovery: {}", shown(text));
+    let _ = writeln!(err, "error: {}", shown(text));
     code
 }
 
@@ -117,8 +120,10 @@ fn choose(
 
 fn read(path: &Path, calendar: &Calendar, tally: &mut Tally, input: &mut dyn Read) -> io::Result<()> {
     let reader = if path == Path::new("-") { files::decompress(input)? } else { files::open(path)? };
-    let mut scanner = Scanner::new(*calendar);
-    files::for_each_chunk(reader, |chunk| scanner.scan(chunk, &mut |fact| tally.add(fact)))
+    let mut pieces = Pieces::new(reader);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    count(tally, *calendar, threads, Pieces::<&[u8]>::SIZE, |buffer| pieces.next(buffer));
+    pieces.finish()
 }
 
 /// A complaint about the first service that nobody knows. Without a configuration and with empty logs no name

@@ -334,6 +334,8 @@ impl<'a> Conversation<'a> {
                 let after = request.check.timeout;
                 let health = if took > frozen_after(after) {
                     Health::Unknown(Unknown::Frozen { took })
+                } else if slot.could_not_fork() {
+                    Health::Unknown(Unknown::CannotFork("the container".into()))
                 } else {
                     Health::Unhealthy(Failure::TimedOut { after })
                 };
@@ -440,6 +442,13 @@ impl Slot {
             marker: None,
             result: None,
         }
+    }
+
+    /// Whether a shell in it said so; bash then tries again for 15 s, which looks like a check that hangs.
+    fn could_not_fork(&self) -> bool {
+        [&self.out, &self.err]
+            .iter()
+            .any(|said| verdict::could_not_fork(&String::from_utf8_lossy(&said.bytes)))
     }
 
     fn busy(&self) -> bool {

@@ -39,14 +39,15 @@ impl<A: Agent> Line<A> {
         let (mut stdin, stdout) = (child.take_stdin(), child.take_stdout());
         let (orders, inbox) = channel::<Vec<u8>>();
         let (sender, lines) = sync_channel(256);
-        thread::spawn(move || {
+        // Without one of these threads its pipe is closed, and the stream's end says so.
+        let _ = thread::Builder::new().spawn(move || {
             for order in inbox {
                 if stdin.write_all(&order).and_then(|()| stdin.flush()).is_err() {
                     return;
                 }
             }
         });
-        thread::spawn(move || split(stdout, &sender));
+        let _ = thread::Builder::new().spawn(move || split(stdout, &sender));
         // Where the thread is gone already, the stream's end says so.
         let _ = orders.send(script.into_bytes());
         Self { child, orders: Some(orders), lines, start: Instant::now() }

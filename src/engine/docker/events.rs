@@ -15,7 +15,7 @@ use crate::engine::ContainerEnd;
 
 /// How much later than its process's end the engine may write a container's last event. Waited for where
 /// the end is younger than this.
-const AFTER: Duration = Duration::from_secs(2);
+const AFTER: time::Duration = time::Duration::seconds(2);
 /// How much longer than the stop time-out a stop may have been under way.
 const BEFORE: Duration = Duration::from_secs(15);
 /// HUP, USR1 and USR2: sent to running programs as messages, to reload or to reopen a log.
@@ -32,9 +32,14 @@ impl Window {
     /// On the engine's own clock, and never reaching back into an earlier run.
     #[must_use]
     pub fn around(container: &Inspected, finished_at: Timestamp) -> Self {
-        let earliest = finished_at - container.stop_timeout - BEFORE;
+        // The engine's clock may be at the end of time; ours must not overflow with it.
+        let before = time::Duration::try_from(container.stop_timeout + BEFORE).unwrap_or(time::Duration::MAX);
+        let earliest = finished_at.saturating_sub(before);
         let began = container.started_at.filter(|&at| at <= finished_at);
-        Self { since: began.map_or(earliest, |began| began.max(earliest)), until: finished_at + AFTER }
+        Self {
+            since: began.map_or(earliest, |began| began.max(earliest)),
+            until: finished_at.saturating_add(AFTER),
+        }
     }
 
     /// As seconds for `--since` and `--until`.

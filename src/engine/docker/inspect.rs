@@ -12,6 +12,8 @@ use crate::engine::{ContainerDetails, ContainerEnd};
 
 /// The engine's own default between TERM and KILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// More is no time that anybody waits; and no sum or difference with it overflows.
+const LONGEST_STOP: Duration = Duration::from_secs(86_400);
 
 /// What one inspection said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl From<&Raw> for Inspected {
                 .config
                 .stop_timeout
                 .and_then(|seconds| u64::try_from(seconds).ok())
-                .map_or(STOP_TIMEOUT, Duration::from_secs),
+                .map_or(STOP_TIMEOUT, |seconds| Duration::from_secs(seconds).min(LONGEST_STOP)),
         }
     }
 }
@@ -143,13 +145,14 @@ impl Inspected {
 
 /// The engine's zero time, `0001-01-01T00:00:00Z`, means never.
 fn timestamp(text: &str) -> Option<Timestamp> {
-    let at = Timestamp::parse(text, &Rfc3339).ok()?.to_offset(time::UtcOffset::UTC);
+    let at = Timestamp::parse(text, &Rfc3339).ok()?.checked_to_offset(time::UtcOffset::UTC)?;
     (at.year() > 1).then_some(at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::docker::events::Window;
     use time::macros::datetime;
 
     const FLAP: &str = r#"[{"Id":"643a","Created":"2026-11-21T22:54:04.9Z","State":{"Status":"restarting","Running":true,"Paused":false,"Restarting":true,"OOMKilled":false,"Dead":false,"Pid":0,"ExitCode":4,"Error":"","StartedAt":"2026-11-21T22:54:07.528416666Z","FinishedAt":"2026-11-21T22:54:07.769540444Z"},"RestartCount":4,"HostConfig":{"RestartPolicy":{"Name":"always","MaximumRetryCount":0}},"Config":{"StopTimeout":3}}]"#;
@@ -179,6 +182,22 @@ mod tests {
         assert!(!restarts(2, 2, 5));
         assert!(restarts(0, 99, 5));
         assert!(!restarts(0, 0, 0));
+    }
+
+    /// The engine takes any number, and a broken clock any time.
+    #[test]
+    fn no_number_and_no_time_of_the_engine_is_too_much() {
+        for finished in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"] {
+            let text = format!(
+                r#"[{{"State":{{"Status":"exited","StartedAt":"{finished}","FinishedAt":"{finished}"}},"Config":{{"StopTimeout":9223372036854775807}}}}]"#
+            );
+            let container = parse(text.as_bytes()).unwrap();
+            assert_eq!(container.stop_timeout, LONGEST_STOP);
+            if let Some(finished_at) = container.finished_at {
+                let (since, until) = Window::around(&container, finished_at).arguments();
+                assert!(since < until, "{since} {until}");
+            }
+        }
     }
 
     #[test]
