@@ -25,7 +25,8 @@ prepare() {
   containers=() served=()
   rows=$work/rows
   : > "$rows"
-  trap 'clean; rm -rf "$work"' EXIT
+  # Root's passes remember there whom to tell of a configuration that breaks later.
+  trap 'clean; rm -rf "$work" /var/lib/recovery/last-good/*"${work##*/}"*' EXIT
 }
 
 # A throw-away environment with monit-docker; the program is $monit_docker.
