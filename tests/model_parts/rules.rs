@@ -20,6 +20,8 @@ use crate::world::{Done, Stage};
 /// What a pass did, and what was so when it began.
 pub struct Seen<'d> {
     pub only: Option<(usize, bool)>,
+    /// The wall clock when it began.
+    pub began: Timestamp,
     pub acts: Vec<Act>,
     pub events: Vec<Event>,
     pub alerts: Vec<Alert>,
@@ -70,6 +72,10 @@ impl<'s> Truth<'s> {
 
     pub fn judge(&mut self, stage: &Stage, seen: &Seen<'_>) {
         self.each_once(seen);
+        // Times of the future are read as now at every pass, also where nothing is restarted.
+        for at in self.restarts.values_mut().flatten() {
+            *at = (*at).min(seen.began);
+        }
         for act in &seen.acts {
             for i in self.owners(act, seen) {
                 self.may_be_touched(i, act, seen);
