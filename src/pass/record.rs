@@ -27,7 +27,8 @@ pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome
             | Decision::NoWay(_)
             | Decision::GiveUp { .. }
             | Decision::OutOfTime,
-        ) => state.saw_unhealthy(sight.at),
+        )
+        | Outcome::TakenDown => state.saw_unhealthy(sight.at),
         Outcome::Left(_)
         | Outcome::NotDue
         | Outcome::Recovered

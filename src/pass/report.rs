@@ -168,9 +168,11 @@ fn found(outcome: &Outcome, state: &ServiceState) -> Found {
             Decision::NoWay(_) | Decision::OutOfTime | Decision::Unsafe(_) => Found::Failed(ServiceDown),
             _ => Found::LeftAlone,
         },
-        Outcome::NotDue | Outcome::OtherPass(_) | Outcome::Would(_) | Outcome::Interrupted => {
-            Found::LeftAlone
-        }
+        Outcome::NotDue
+        | Outcome::TakenDown
+        | Outcome::OtherPass(_)
+        | Outcome::Would(_)
+        | Outcome::Interrupted => Found::LeftAlone,
     }
 }
 
