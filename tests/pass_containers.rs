@@ -154,6 +154,47 @@ fn a_container_is_restarted_where_that_is_the_method_and_once_a_pass() {
 }
 
 #[test]
+fn what_a_restarted_container_took_down_is_seen_before_the_pass_ends() {
+    let services = json!({
+        "b": {"container": "box"},
+        "h": {"container": "box"},
+        "w": {"container": "box"},
+        "a": {"container": "box", "restart": "container"}
+    });
+    let stage = Stage::with(&services, &json!({"max_parallel": 1}), &json!(null));
+    stage.machine().kill("a");
+    stage.machine().kill("b");
+    // Both are well until the container is restarted; then nothing starts them.
+    stage.machine().service("b").after_start = vec![down()];
+    stage.machine().service("h").after_start = vec![down()];
+    let done = stage.pass();
+    assert_eq!(done.acts(), ["run b", "restart box"]);
+    assert_eq!(done.outcome("b"), &Outcome::TakenDown);
+    assert_eq!(done.outcome("h"), &Outcome::TakenDown);
+    assert_eq!(done.outcome("w"), &Outcome::Healthy);
+    assert_eq!(done.exit, 1);
+    assert_eq!(stage.state("h").consecutive_failures, 1, "the next pass finds them down, not well");
+    assert_eq!(stage.state("b").attempts.len(), 1);
+}
+
+#[test]
+fn a_marker_in_the_container_holds_also_where_the_look_comes_from_the_machine() {
+    let services = json!({"web": {
+        "container": "box",
+        "restart": "container",
+        "health_check": {"type": "tcp", "port": 80, "from": "machine"}
+    }});
+    let stage = Stage::new(&services);
+    stage.machine().ruin("web");
+    stage.machine().service("web").marker = Some(Vec::new());
+    let done = stage.pass();
+    assert_eq!((done.exit, done.acts().len()), (0, 0));
+    assert!(matches!(left(&done, "web"), Decision::Stopped(_)));
+    stage.machine().service("web").marker = None;
+    assert_eq!(stage.pass().acts(), ["restart box"]);
+}
+
+#[test]
 fn side_by_side_a_container_is_still_restarted_once_and_no_look_is_in_it_meanwhile() {
     let services: serde_json::Map<String, serde_json::Value> =
         (0..8).map(|i| (format!("s{i}"), json!({"container": "box", "restart": "container"}))).collect();

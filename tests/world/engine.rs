@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use recovery::check::{Failure, Health, Look, Unknown};
 use recovery::clock::Timestamp;
-use recovery::config::model::ServiceName;
+use recovery::config::model::{CustomCommand, Probe, ServiceName};
 use recovery::engine::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Engine, Overrun, Request, RestartCommand,
     RunResult, Target,
@@ -297,15 +297,20 @@ impl Engine for FakeEngine {
                 (!up).then(|| Unknown::CutOff(format!("container {} is not running", container.name)))
             }),
         };
-        names
-            .into_iter()
-            .map(|name| {
-                let service = machine.service(name);
+        requests
+            .iter()
+            .map(|request| {
+                let service = machine.service(request.service.as_str());
                 let health = match &trouble {
                     Some(trouble) => Health::Unknown(trouble.clone()),
+                    // Only the marker is wanted.
+                    None if matches!(&request.check.probe, Probe::Custom { command, .. } if *command == CustomCommand::Shell(":".into())) => {
+                        Health::Healthy
+                    }
                     None => service.look(),
                 };
-                Look { health, duration: Duration::ZERO, marker: service.marker.clone() }
+                let inside = matches!(target, Target::Container(_));
+                Look { health, duration: Duration::ZERO, marker: service.marker.clone().filter(|_| inside) }
             })
             .collect()
     }
