@@ -63,8 +63,9 @@ pub const CHECK_MARK: &str = "RECOVERY_CHECK";
 
 /// How often a running child is looked at where the system cannot tell us of its end.
 const POLL: Duration = Duration::from_millis(10);
-/// How long to wait, after a child's exit, for pipes that a grandchild may still hold.
-const DRAIN: Duration = Duration::from_millis(200);
+/// How long to wait, after a child's exit, for pipes that a grandchild may still hold. Not less: on a loaded machine
+/// the reader comes late, and an answer that is cut short would be misread.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// What a child may take.
 #[derive(Debug, Clone, Copy)]

@@ -26,10 +26,10 @@ struct Tools {
     tcp: bool,
 }
 
-/// A reader of processes finds none of these: the first is alive only in the words of another check, the second
-/// only as a zombie (a dead one has no command line; tools show its name, in brackets).
+/// No living process is one of these: the first stands only in the words of another check, the second is a zombie.
+/// A dead process has no command line; tools show its name, in brackets.
 const ABSENT: &str = "absent-daemon --serve";
-const ZOMBIE: &str = r"^\[?sleep\]?( <defunct>)?$";
+const ZOMBIE: &str = r"^(\[?sleep\]?( <defunct>)?)?$";
 
 fn shell(text: &str) -> Value {
     json!({"type": "custom", "command": text, "timeout_seconds": 10})
