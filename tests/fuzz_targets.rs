@@ -98,7 +98,9 @@ fn hold(name: &str, cases: u32, target: fn(&[u8])) {
             .prop_map(|(bytes, changes)| changed(bytes, changes)),
         1 => prop::collection::vec(any::<u8>(), 0..300),
     ];
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let default = Config { failure_persistence: None, ..Config::default() };
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let mut runner = TestRunner::new(if asked { default } else { Config { cases, ..default } });
     runner
         .run(&input, |bytes| {
             target(&bytes);

@@ -1,6 +1,6 @@
 //! Passes that are killed or asked to end at random instants: nothing is forgotten, nothing untold, nothing left.
 //!
-//! `RECOVERY_KILLS` says how many (30), `RECOVERY_SEED` repeats a run whose seed was printed.
+//! `RECOVERY_KILLS` says how many (20), `RECOVERY_SEED` repeats a run whose seed was printed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -250,7 +250,7 @@ impl Instants {
 }
 
 fn kills() -> usize {
-    std::env::var("RECOVERY_KILLS").ok().map_or(30, |count| count.parse().unwrap())
+    std::env::var("RECOVERY_KILLS").ok().map_or(20, |count| count.parse().unwrap())
 }
 
 #[test]

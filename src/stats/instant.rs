@@ -59,7 +59,7 @@ impl Calendar {
         let month = i64::try_from(month).ok()? + 1;
         let rest = text.get(3..)?.trim_ascii_start();
         let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-        let day = number(rest, 0, digits).filter(|_| (1..=2).contains(&digits))?;
+        let day = if matches!(digits, 1 | 2) { number(rest, 0, digits)? } else { return None };
         let rest = rest.get(digits..)?.strip_prefix(b" ")?;
         let (clock, rest) = clock(rest)?;
         let rest = rest.trim_ascii_start();
@@ -204,6 +204,7 @@ mod tests {
             "12026-11-21T10:00:00Z ",
             "Nova 21 10:00:00",
             "Nov 211 10:00:00 ",
+            "Nov 922337203685477580721 10:00:00 ",
         ] {
             assert_eq!(find(prefix), None, "{prefix}");
         }
