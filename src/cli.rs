@@ -176,6 +176,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
 fn duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(duration) if duration > LONGEST => Err("more than a hundred years".to_owned()),
+        Ok(Duration::ZERO) => Err("no time at all".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(error.to_string()),
     }

@@ -14,7 +14,7 @@ use crate::machine;
 use crate::notify::Notifiers;
 use crate::outbox::{self, BUDGET, Outbox};
 use crate::process::Interrupt;
-use crate::state::AlertKind;
+use crate::state::{AlertKind, ServiceState};
 use crate::store::{LastGood, Lock, Markers, Store, StoreError, Subject};
 
 /// How long the state of the configuration is waited for.
@@ -35,13 +35,14 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let store = Store::at(&good.state_dir, Markers::in_folders(&good.state_dir, &[]));
     let outbox = Outbox::new(&good.state_dir);
     let notifiers = Notifiers::new(&good.notifications);
-    if let Lock::Held(guard) = store.lock_within(Subject::Configuration, PATIENCE, &clock)? {
-        let mut state = guard.load()?;
+    let tell = |state: &mut ServiceState| {
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
-        if let Some(due) = incident::advance_configuration(&mut state, false, policy, clock.now()) {
-            keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock);
-        }
-        guard.save(&state)?;
+        let due = incident::advance_configuration(state, false, policy, clock.now());
+        due.is_none_or(|due| keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock))
+    };
+    if let Err(error) = remembering(&store, &clock, &tell) {
+        crate::complain!("error: {error}; this is told without remembering that it was");
+        tell(&mut ServiceState::new(Subject::Configuration.key()));
     }
     let state_of = |key: &str| store.load(Subject::from_key(key)?).ok();
     let sent = outbox.deliver(&notifiers, &clock, BUDGET, &|alert| incident::judge(alert, &state_of))?;
@@ -49,17 +50,51 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     Ok(ExitCode::Config)
 }
 
-/// Puts the alerts into the outbox; where they cannot be kept there they are sent at once.
-fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) {
+/// Tells what is due, and remembers it where it was told. An error means that nothing was told yet.
+fn remembering(
+    store: &Store,
+    clock: &dyn Clock,
+    tell: &dyn Fn(&mut ServiceState) -> bool,
+) -> Result<(), StoreError> {
+    if let Some(error) = set_aside_damaged(store, clock)? {
+        crate::complain!("error: {error}");
+    }
+    let Lock::Held(guard) = store.lock_within(Subject::Configuration, PATIENCE, clock)? else {
+        return Ok(());
+    };
+    let mut state = guard.load()?;
+    if tell(&mut state)
+        && let Err(error) = guard.save(&state)
+    {
+        crate::complain!("error: {error}");
+    }
+    Ok(())
+}
+
+/// A damaged memory must not silence what it is about; what was wrong with it, where it was set aside.
+fn set_aside_damaged(store: &Store, clock: &dyn Clock) -> Result<Option<StoreError>, StoreError> {
+    let Err(error) = store.load(Subject::Configuration) else { return Ok(None) };
+    let Some(aside) = store.set_aside_damaged(Subject::Configuration, clock.now())? else { return Ok(None) };
+    crate::complain!("note: what was remembered of the configuration was set aside as {}", aside.display());
+    Ok(Some(error))
+}
+
+/// Puts the alerts into the outbox; where they cannot be kept there they are sent at once. Whether all are
+/// kept or sent.
+fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) -> bool {
     if report.to.is_empty() {
         crate::complain!("note: nobody is told of this: no notifications were configured");
     }
+    let mut unkept = Vec::new();
     for alert in report.alerts() {
         if let Err(error) = outbox.put(&alert) {
             crate::complain!("error: {error}; the alert is sent at once");
-            say(&outbox::send_now(&[alert], notifiers, clock, BUDGET));
+            unkept.push(alert);
         }
     }
+    let sent = outbox::send_now(&unkept, notifiers, clock, BUDGET);
+    say(&sent);
+    sent.unsent.is_empty()
 }
 
 fn report(
@@ -108,6 +143,9 @@ fn say(sent: &outbox::Report) {
 pub fn valid(path: &Path, good: &LastGood, store: &Store, clock: &dyn Clock) -> Result<(), StoreError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     good.save(&default_state_dir(&path, &process_env), &path)?;
+    if let Some(error) = set_aside_damaged(store, clock)? {
+        return Err(error);
+    }
     if store.load(Subject::Configuration)?.incident.is_none() {
         return Ok(());
     }

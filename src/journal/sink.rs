@@ -124,7 +124,6 @@ impl Record for Journal {
         let Some(path) = &self.options.file else {
             return self.to_stderr(&mut state, event);
         };
-        let was_writable = !matches!(state.log, Log::Unwritable);
         match state.log.append(path, render(event, self.options.format)) {
             Ok(()) => {
                 if self.terminal {
@@ -132,8 +131,8 @@ impl Record for Journal {
                 }
             }
             Err(error) => {
-                state.failed = true;
-                if was_writable {
+                let first = !std::mem::replace(&mut state.failed, true);
+                if first {
                     self.complain(&mut state, event, &error);
                 }
                 self.to_stderr(&mut state, event);

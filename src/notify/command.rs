@@ -12,6 +12,8 @@ use super::{Notifier, NotifyError};
 use crate::alert::Alert;
 use crate::alert::text::{cut_chars, line};
 
+/// No single run takes longer: a hanging command leaves half of a pass's time for sending to ntfy.
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the command is looked after.
 const TICK: Duration = Duration::from_millis(20);
 /// So much of what it said last is told.
@@ -33,7 +35,7 @@ impl CommandNotifier {
 
 impl Notifier for CommandNotifier {
     fn send(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError> {
-        run(&self.text, alert, left).map_err(|why| {
+        run(&self.text, alert, left.min(TIMEOUT)).map_err(|why| {
             let why = cut_chars(&line(&why), 300);
             NotifyError::Later(format!("notification command: {why}"))
         })

@@ -112,9 +112,7 @@ impl Ntfy {
     fn clean(&self, error: NotifyError, topic: &str) -> NotifyError {
         let clean = |text: String| {
             let mut text = text.replace(topic, "***");
-            if let Token::Env { value: Some(token), .. } = &self.token
-                && !token.is_empty()
-            {
+            if let Ok(Some(token)) = self.token() {
                 text = text.replace(token.as_str(), "***");
             }
             format!(

@@ -26,6 +26,11 @@ impl Board {
         self.posted.notify_all();
     }
 
+    /// The duty to post an outcome: also where the handling panics, so that nobody waits for ever.
+    pub(super) fn duty<'b>(&'b self, service: &'b ServiceName) -> Duty<'b> {
+        Duty { board: self, service, outcome: Outcome::NotRecorded }
+    }
+
     /// The final outcome of a service, waited for; `None` where it is not part of this pass.
     ///
     /// Services wait for their dependencies only, and these have no cycles, so nobody waits for ever.
@@ -48,5 +53,26 @@ impl Board {
             .iter()
             .filter_map(|service| Some((service.name.clone(), self.wait(&service.name)?)))
             .collect()
+    }
+}
+
+/// Posts an outcome when it ends.
+#[derive(Debug)]
+pub(super) struct Duty<'b> {
+    board: &'b Board,
+    service: &'b ServiceName,
+    outcome: Outcome,
+}
+
+impl Duty<'_> {
+    /// It was done, with this outcome.
+    pub(super) fn done(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Duty<'_> {
+    fn drop(&mut self) {
+        self.board.post(self.service, self.outcome.clone());
     }
 }

@@ -2,7 +2,7 @@
 //! started or restarted nothing else.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use crate::engine::ContainerRef;
@@ -13,6 +13,8 @@ pub(super) struct Gates {
     free: Mutex<usize>,
     freed: Condvar,
     containers: Mutex<HashMap<ContainerRef, Arc<Gate>>>,
+    /// Numbers looks and restarts in their order; clocks may jump.
+    order: AtomicU64,
 }
 
 /// The gate of one container.
@@ -22,13 +24,18 @@ pub(super) struct Gate {
     traffic: RwLock<()>,
     /// Held by the service that decides about starting or restarting it.
     deciding: Mutex<()>,
-    /// Whether it was started or restarted in this pass.
-    acted: AtomicBool,
+    /// After which look it was started or restarted in this pass; 0: not.
+    acted: AtomicU64,
 }
 
 impl Gates {
     pub(super) fn new(commands: usize) -> Self {
-        Self { free: Mutex::new(commands.max(1)), freed: Condvar::new(), containers: Mutex::default() }
+        Self {
+            free: Mutex::new(commands.max(1)),
+            freed: Condvar::new(),
+            containers: Mutex::default(),
+            order: AtomicU64::new(1),
+        }
     }
 
     /// Runs `work` as one of the commands that may be under way at once.
@@ -59,6 +66,16 @@ impl Gates {
         Arc::clone(gates.entry(container.clone()).or_default())
     }
 
+    /// The next number in the order of looks and restarts.
+    pub(super) fn next(&self) -> u64 {
+        self.order.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// The number of the last start or restart of `container` in this pass.
+    pub(super) fn acted_at(&self, container: &ContainerRef) -> Option<u64> {
+        Some(self.gate(container).acted.load(Ordering::Acquire)).filter(|&number| number > 0)
+    }
+
     /// Whether `container` was started or restarted in this pass.
     pub(super) fn acted_on(&self, container: &ContainerRef) -> bool {
         self.gate(container).acted()
@@ -74,12 +91,12 @@ impl Gate {
 
     /// Whether the container was started or restarted in this pass.
     pub(super) fn acted(&self) -> bool {
-        self.acted.load(Ordering::Acquire)
+        self.acted.load(Ordering::Acquire) > 0
     }
 
-    /// Marks it as started or restarted in this pass.
-    pub(super) fn set_acted(&self) {
-        self.acted.store(true, Ordering::Release);
+    /// Marks it as started or restarted in this pass, at that number of the order.
+    pub(super) fn set_acted(&self, number: u64) {
+        self.acted.store(number, Ordering::Release);
     }
 
     /// Runs `work` with no command of this pass in the container.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::sight::{self, Place, Sight};
-use super::{Pass, marker};
+use super::{Pass, lines, marker};
 use crate::check::{Health, Look, Unknown};
-use crate::config::model::{Service, ServiceName, Vantage};
+use crate::config::model::{CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage};
 use crate::decide::Marker;
 use crate::engine::{ContainerDetails, ContainerRef, Request, Target};
-use crate::event::{EventKind, Level};
+use crate::event::Level;
 use crate::state::{ServiceState, Status};
 use crate::store::Lock;
 
@@ -27,7 +27,7 @@ pub(super) fn look_at_all(pass: &Pass<'_>) -> Sights {
     let upstream = unseen_dependencies(pass, &sights);
     look_at(pass, &upstream, &mut sights);
     for service in services {
-        tell(pass, service, &sights[&service.name]);
+        lines::settled(pass, service, &sights[&service.name]);
     }
     sights
 }
@@ -36,6 +36,7 @@ fn before_looking(pass: &Pass<'_>, service: &Service) -> Sight {
     let state = remembered(pass, service);
     Sight {
         at: pass.now(),
+        order: pass.gates.next(),
         health: None,
         duration: Duration::ZERO,
         marker: marker::on_machine(pass, &service.name),
@@ -239,6 +240,7 @@ pub(super) fn look_again(pass: &Pass<'_>, service: &Service, before: &Sight) -> 
 pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Sight {
     let mut sight = Sight {
         at: pass.now(),
+        order: pass.gates.next(),
         health: None,
         marker: marker::on_machine(pass, &service.name),
         details: None,
@@ -263,6 +265,33 @@ pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Si
     let details = sight.details.clone().map(Ok);
     complete(service, &mut sight, details);
     sight
+}
+
+/// The marker in the container of a service that is looked at from the machine: its look does not see it.
+///
+/// A container that has no shell has no person's marker either; where anything else keeps us from looking,
+/// nobody knows whether there is one.
+pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    let (Vantage::Machine, Place::Running(at)) = (service.check.from, sight.place.clone()) else { return };
+    if sight.marker != Marker::Absent || !matches!(sight.health, Some(Health::Unhealthy(_))) {
+        return;
+    }
+    let nothing = Probe::Custom { command: CustomCommand::Shell(":".to_owned()), expect_json: Vec::new() };
+    let timeout = service.check.timeout;
+    let check = HealthCheck { probe: nothing, timeout, from: Vantage::Container, interval: None };
+    let request = Request { service: &service.name, check: &check, env: &[], user: None };
+    let target = Target::Container(at.clone());
+    let mut looks = pass.gates.command_in(Some(&at), || pass.world.engine.observe(&target, &[request]));
+    let Some(look) = looks.pop() else { return };
+    match (look.marker, look.health) {
+        (Some(content), _) => sight.marker = marker::in_container(&content, &at.name, sight.at),
+        (None, Health::Unknown(Unknown::NoShell(_)) | Health::Healthy) => {}
+        (None, Health::Unknown(why)) => sight.health = Some(Health::Unknown(why)),
+        (None, Health::Unhealthy(why)) => {
+            let text = format!("its container cannot be asked for a marker: {why}");
+            sight.health = Some(Health::Unknown(Unknown::Other(text)));
+        }
+    }
 }
 
 /// Waits `delay`, then looks every second until the service is healthy or `limit` has passed; at least once.
@@ -309,16 +338,4 @@ pub(super) fn side_by_side<I: Sync, T: Send>(
             |thread: std::thread::ScopedJoinHandle<'_, T>| thread.join().expect("a look does not panic");
         begun.into_iter().map(|begun| begun.map_or_else(|done| done, done)).collect()
     })
-}
-
-/// Writes the line of a look that needs no decision.
-fn tell(pass: &Pass<'_>, service: &Service, sight: &Sight) {
-    let kind = match (&sight.marker, &sight.health) {
-        (Marker::Present(details), _) => EventKind::ManuallyStopped { details: details.clone() },
-        (_, Some(Health::Healthy)) => EventKind::CheckPassed { duration: sight.duration },
-        (_, Some(Health::Unknown(Unknown::Interrupted))) => return,
-        (_, Some(Health::Unknown(why))) => EventKind::CannotCheck { reason: pass.masked(why) },
-        (_, Some(Health::Unhealthy(_)) | None) => return,
-    };
-    pass.emit(&service.name, kind);
 }

@@ -5,8 +5,11 @@
 //! outcomes are recorded and told. The policy is `decide`'s, the world is behind [`World`]'s seams.
 
 mod act;
+mod aftermath;
 mod board;
+mod facts;
 mod gates;
+mod lines;
 mod look;
 mod marker;
 mod outcome;
@@ -106,8 +109,8 @@ struct Pass<'a> {
 #[must_use]
 pub fn run(world: World<'_>, config: &Config, scope: &Scope<'_>) -> Summary {
     let pass = Pass::begin(world, config, scope);
-    let sights = look::look_at_all(&pass);
-    act::handle_all(&pass, &sights);
+    let mut sights = look::look_at_all(&pass);
+    act::handle_all(&pass, &mut sights);
     let outcomes = pass.board.all(&scope.services);
     if !scope.dry_run {
         report::report(&pass, &sights, &outcomes);

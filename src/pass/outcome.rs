@@ -31,6 +31,8 @@ pub enum Outcome {
     Left(Decision),
     /// Left to another pass that holds its lock.
     OtherPass(Holder),
+    /// Well before, and down since its container was restarted for another service.
+    TakenDown,
     /// A dry run: this would be done.
     Would(Decision),
     /// A signal ended the pass first.
@@ -71,9 +73,11 @@ impl Outcome {
             },
             Self::Would(Decision::Restart { .. } | Decision::LookAgain) => Upstream::Recovered(this),
             Self::Would(decision) => Self::Left(decision.clone()).upstream(service),
-            Self::Failed(_) | Self::OtherPass(_) | Self::Interrupted | Self::NotRecorded => {
-                Upstream::Down(this)
-            }
+            Self::Failed(_)
+            | Self::TakenDown
+            | Self::OtherPass(_)
+            | Self::Interrupted
+            | Self::NotRecorded => Upstream::Down(this),
         }
     }
 
@@ -82,7 +86,7 @@ impl Outcome {
     pub fn exit_code(&self, now: Timestamp, pass_limit: Duration) -> ExitCode {
         match self {
             Self::NotDue | Self::Healthy | Self::Healed | Self::Recovered => ExitCode::Ok,
-            Self::Failed(_) => ExitCode::Down,
+            Self::Failed(_) | Self::TakenDown => ExitCode::Down,
             Self::Unknown(Unknown::Interrupted) | Self::Interrupted => ExitCode::Ok,
             Self::Unknown(_) => ExitCode::CannotLook,
             Self::OtherPass(Holder { since: Some(since), .. }) if now - *since > pass_limit => {
@@ -119,7 +123,10 @@ pub(super) fn why_left(decision: &Decision) -> Option<String> {
         Decision::Booting => "the machine just booted".to_owned(),
         Decision::Starting => "its container is still starting".to_owned(),
         Decision::Blocked { by } => format!("blocked by {by}"),
-        Decision::GiveUp { .. } => "given up".to_owned(),
+        Decision::GiveUp { until, .. } => match until.and_then(shown) {
+            Some(until) => format!("given up until {until}"),
+            None => "given up".to_owned(),
+        },
         Decision::OutOfTime => "the pass is over its time limit; the next one tries".to_owned(),
         Decision::NoWay(why) => no_way(*why).to_owned(),
     })
@@ -147,8 +154,13 @@ pub(super) fn why_not(decision: &Decision, sight: &Sight) -> String {
 /// Who else is at it, in words.
 pub(super) fn busy(holder: &Holder) -> String {
     let pid = holder.pid.map_or_else(|| "of unknown id".to_owned(), |pid| pid.to_string());
-    match holder.since.and_then(|since| since.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()) {
+    match holder.since.and_then(shown) {
         Some(since) => format!("another pass is at it, process {pid} since {since}"),
         None => format!("another pass is at it, process {pid}"),
     }
+}
+
+/// A time in whole seconds.
+fn shown(at: Timestamp) -> Option<String> {
+    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::look;
 use super::outcome::{self, Attempted, Outcome};
 use super::sight::{Place, Sight};
-use super::{Pass, act};
+use super::{Pass, facts, lines};
 use crate::alert::mask::mask;
 use crate::check::{Health, Unknown};
 use crate::config::model::Service;
@@ -26,13 +26,13 @@ pub(super) fn attempt(
     guard: StateGuard,
     sight: Sight,
     action: Action,
-) -> Outcome {
+) -> (Outcome, Sight) {
     let mut attempt = Attempt::new(pass, service, guard, sight);
     let outcome = match action {
         Action::Command => attempt.by_command(),
         Action::StartContainer | Action::RestartContainer => attempt.by_container(action, false),
     };
-    outcome.unwrap_or_else(|ended| ended)
+    (outcome.unwrap_or_else(|ended| ended), attempt.sight)
 }
 
 /// An attempt under way. Its steps end early with `Err(outcome)`.
@@ -85,8 +85,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
             let action = if confirmed { action } else { self.confirm()? };
             if action != Action::Command {
                 self.record()?;
-                gate.set_acted();
-                gate.alone(|| self.act_on(&at, action))?;
+                let done = gate.alone(|| self.act_on(&at, action));
+                gate.set_acted(self.pass.gates.next());
+                done?;
             }
             Ok(action)
         })?;
@@ -105,12 +106,16 @@ impl<'p, 'w> Attempt<'p, 'w> {
         let state = self.sight.state.take();
         let mut second = look::look_again(self.pass, self.service, &self.sight);
         second.state = state;
+        look::marker_inside(self.pass, self.service, &mut second);
         self.sight = second;
-        match act::consider_without_hope(self.pass, self.service, &self.sight) {
+        match facts::consider_without_hope(self.pass, self.service, &self.sight) {
             Decision::Restart { action, .. } => Ok(action),
             Decision::Healthy => {
                 self.pass.emit(&self.service.name, EventKind::HealedWithoutRestart);
                 Err(Outcome::Healed)
+            }
+            stopped @ Decision::Stopped(_) => {
+                Err(lines::leave(self.pass, self.service, &self.sight, stopped))
             }
             decision => {
                 let why = outcome::why_not(&decision, &self.sight);
@@ -250,7 +255,8 @@ impl<'p, 'w> Attempt<'p, 'w> {
         self.look();
         if let Marker::Present(details) = &self.sight.marker {
             // Seen only now: nobody can look into a container that does not run.
-            return self.stopped(details.clone());
+            let stopped = Decision::Stopped(details.clone());
+            return Ok(lines::leave(self.pass, self.service, &self.sight, stopped));
         }
         match self.sight.health {
             Some(Health::Unhealthy(_)) if matches!(self.sight.place, Place::Running(_)) => {
@@ -263,12 +269,6 @@ impl<'p, 'w> Attempt<'p, 'w> {
             }
             _ => self.conclude(),
         }
-    }
-
-    /// A person's word was found when the container ran again: nothing more is done to the service.
-    fn stopped(&mut self, details: String) -> Step<Outcome> {
-        self.pass.emit(&self.service.name, EventKind::ManuallyStopped { details: details.clone() });
-        Ok(Outcome::Left(Decision::Stopped(details)))
     }
 
     fn recheck(&mut self) -> Step<Outcome> {

@@ -124,7 +124,7 @@ impl Teller<'_, '_> {
         {
             return None;
         }
-        record::outcome(state, sight, self.outcome);
+        record::outcome(state, sight, self.outcome, self.pass.now());
         // Also where nothing is tried: an attempt of the future would else hold its place until then.
         history::prune(&mut state.attempts, self.pass.now(), self.service.failure_window);
         let found = found(self.outcome, state);
@@ -168,9 +168,11 @@ fn found(outcome: &Outcome, state: &ServiceState) -> Found {
             Decision::NoWay(_) | Decision::OutOfTime | Decision::Unsafe(_) => Found::Failed(ServiceDown),
             _ => Found::LeftAlone,
         },
-        Outcome::NotDue | Outcome::OtherPass(_) | Outcome::Would(_) | Outcome::Interrupted => {
-            Found::LeftAlone
-        }
+        Outcome::NotDue
+        | Outcome::TakenDown
+        | Outcome::OtherPass(_)
+        | Outcome::Would(_)
+        | Outcome::Interrupted => Found::LeftAlone,
     }
 }
 

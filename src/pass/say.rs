@@ -69,6 +69,9 @@ fn was(report: &Report) -> String {
         }
         Outcome::Unknown(why) => format!("cannot be checked: {}", mask(&why.to_string())),
         Outcome::OtherPass(holder) => format!("down ({}), {}", report.reason, outcome::busy(holder)),
+        Outcome::TakenDown => {
+            format!("down since its container was restarted for another service ({})", report.reason)
+        }
         Outcome::Interrupted => "interrupted".to_owned(),
         Outcome::NotRecorded => format!("down ({}), not restarted: it could not be recorded", report.reason),
         Outcome::Left(Decision::CannotTell(why)) | Outcome::Would(Decision::CannotTell(why)) => {

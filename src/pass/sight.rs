@@ -16,6 +16,8 @@ use crate::state::ServiceState;
 pub(super) struct Sight {
     /// When.
     pub(super) at: Timestamp,
+    /// Its number in the order of looks and restarts.
+    pub(super) order: u64,
     /// What the look said; `None`: not due, or stopped by a person and therefore not looked at.
     pub(super) health: Option<Health>,
     /// How long the check took.

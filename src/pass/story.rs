@@ -57,7 +57,8 @@ pub(super) fn of_service(
     Report {
         story,
         incidents: vec![(service.name.to_string(), due.incident.clone())],
-        group: container.filter(|_| is_container_trouble(sight)),
+        // One that is not there, or paused, is known by the name it was looked for under.
+        group: container.or_else(|| service.container.clone()).filter(|_| is_container_trouble(sight)),
         to: destinations(told.map(|service| &service.notify), &pass.config.notifications),
     }
 }
