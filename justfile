@@ -13,8 +13,7 @@ test *ARGS:
 
 # What CI complains about
 lint:
-    cargo fmt --check
-    cargo clippy --locked --all-targets -- -D warnings
+    .ci/run format scripts lint dependencies
 
 # Format the code
 fmt:

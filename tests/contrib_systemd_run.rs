@@ -23,7 +23,7 @@ const DEMO: &str = "recovery demo-service";
 fn what_a_pass_starts_on_the_machine_outlives_it() {
     let Some(docker) = require_docker() else { return };
     let Some(machine) = Machine::boot(docker, &[]) else { return };
-    machine.configure(json!({"demo": demo()}));
+    machine.configure(&json!({"demo": demo()}));
 
     assert_eq!(machine.pass(), "success 0");
     assert_eq!(machine.container.count(DEMO), 1);
@@ -42,7 +42,7 @@ fn what_a_pass_starts_on_the_machine_outlives_it() {
 fn without_its_kill_mode_it_would_not() {
     let Some(docker) = require_docker() else { return };
     let Some(machine) = Machine::boot(docker, &[]) else { return };
-    machine.configure(json!({"demo": demo()}));
+    machine.configure(&json!({"demo": demo()}));
     machine.drop_in("service", "kill-mode", "[Service]\nKillMode=control-group\n");
     assert_eq!(machine.pass(), "success 0");
     until("the end of what it started", LIMIT, || (machine.container.count(DEMO) == 0).then_some(()));
@@ -53,10 +53,10 @@ fn a_finding_is_no_failure_of_the_unit_and_a_broken_configuration_is() {
     let Some(docker) = require_docker() else { return };
     let Some(machine) = Machine::boot(docker, &[]) else { return };
     let down = json!({"health_check": {"type": "custom", "command": "exit 1"}});
-    machine.configure(json!({"down": down}));
+    machine.configure(&json!({"down": down}));
     assert_eq!(machine.pass(), "success 1");
     let gone = json!({"container": "nowhere", "health_check": {"type": "custom", "command": "true"}});
-    machine.configure(json!({"gone": gone}));
+    machine.configure(&json!({"gone": gone}));
     assert_eq!(machine.pass(), "success 69");
     machine.container.sh("echo '{' > /etc/recovery/system-config.json");
     assert_eq!(machine.pass(), "exit-code 78");
@@ -67,7 +67,7 @@ fn the_timer_starts_passes() {
     let Some(docker) = require_docker() else { return };
     let Some(machine) = Machine::boot(docker, &[]) else { return };
     let count = "echo x >> /tmp/looks";
-    machine.configure(json!({"a": {"health_check": {"type": "custom", "command": count}}}));
+    machine.configure(&json!({"a": {"health_check": {"type": "custom", "command": count}}}));
     machine.drop_in("timer", "schedule", "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nAccuracySec=1ms\n");
     machine.container.sh("systemctl enable --now recovery.timer");
     until("three passes", LIMIT, || (machine.container.lines_of("/tmp/looks") >= 3).then_some(()));
@@ -83,7 +83,7 @@ fn the_hardened_service_restarts_what_died_in_a_container() {
     let mount = format!("--volume={socket}:/run/docker.sock");
     let Some(machine) = Machine::boot(docker, &[&mount]) else { return };
     let victim = Container::start(docker, "busybox", &["--init"], &[]);
-    machine.configure(json!({"web": {
+    machine.configure(&json!({"web": {
         "container": victim.name,
         "health_check": {"type": "http", "endpoint": "http://localhost:8080/health"},
         "restart_cmd": "httpd -p 8080 -h /www",
@@ -149,7 +149,7 @@ impl Machine {
         Some(machine)
     }
 
-    fn configure(&self, services: Value) {
+    fn configure(&self, services: &Value) {
         let config = json!({"recovery": {"boot_grace_seconds": 0}, "services": services});
         self.write("/etc/recovery/system-config.json", &config.to_string());
     }
