@@ -22,10 +22,11 @@ prepare() {
   scripts/test-images.sh
   work=$(mktemp -d)
   chmod 755 "$work"
-  containers=() served=
+  containers=() served=()
   rows=$work/rows
   : > "$rows"
-  trap 'clean; rm -rf "$work"' EXIT
+  # Root's passes remember there whom to tell of a configuration that breaks later.
+  trap 'clean; rm -rf "$work" /var/lib/recovery/last-good/*"${work##*/}"*' EXIT
 }
 
 # A throw-away environment with monit-docker; the program is $monit_docker.
@@ -38,7 +39,11 @@ install_monit_docker() {
 
 # Ends what a part started.
 clean() {
-  if [ -n "$served" ]; then kill "$served" 2>/dev/null && wait "$served" 2>/dev/null; served=; fi
+  if [ ${#served[@]} -gt 0 ]; then
+    kill "${served[@]}" 2>/dev/null || :
+    wait "${served[@]}" 2>/dev/null || :
+    served=()
+  fi
   if [ ${#containers[@]} -gt 0 ]; then docker rm -f "${containers[@]}" >/dev/null; containers=(); fi
 }
 
@@ -49,12 +54,14 @@ container() {
   containers+=("$name")
 }
 
-# A service on the machine, on $port.
+# A service on the machine, on $port, and a process of another program: ours are not looked for.
 serve() {
   "$recovery" demo-service --listen 127.0.0.1:0 > "$work/listens" &
-  served=$!
-  until grep -q listens "$work/listens"; do kill -0 "$served" && sleep 0.1; done
+  served+=($!)
+  until grep -q listens "$work/listens"; do kill -0 "${served[0]}" && sleep 0.1; done
   port=$(grep -oE '[0-9]+$' "$work/listens")
+  (exec -a "httpd-$port" sleep 86400) &
+  served+=($!)
 }
 
 # configure KIND COUNT TARGET: writes a configuration; its path is in $config.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The same checks written by hand for speed, all in one `docker exec`, 16 side by side: what could be had at
-# best, with one listing of processes for all. It knows its checks in advance: `one-exec.sh CONFIG` prints the script, for `docker exec -i C bash`.
+# best, with one listing of processes for all. It knows its checks in advance: `one-exec.sh CONFIG` prints the
+# script, for `docker exec -i C bash`.
 set -eu
 jq -r '
   "processes=$(ps -eo args=)",

@@ -5,7 +5,7 @@ def http($port): {type: "http", endpoint: "http://127.0.0.1:\($port)/health"};
 def four($i; $port):
   [ http($port),
     {type: "tcp", host: "127.0.0.1", port: ($port | tonumber)},
-    {type: "process", process_name: "(httpd|demo-service) .*\($port)"},
+    {type: "process", process_name: "httpd.*\($port)"},
     {type: "custom", command: "test -r /etc/passwd"} ][$i % 4];
 def named($list): reduce ($list | to_entries[]) as $e ({}; .["service-\($e.key + 100)"] = $e.value);
 

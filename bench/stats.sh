@@ -43,7 +43,7 @@ grep "Health check failed" "$work/log" | wc -l
 grep "Successfully recovered" "$work/log" | wc -l
 SHELL
 
-ls -l "$work/log" | awk '{ printf "a log of %.0f MB\n", $5 / 1e6 }'
+printf "a log of %d MB\n" "$(($(wc -c < "$work/log") / 1000000))"
 hyperfine --warmup 1 --runs "${RUNS:-10}" --export-json "$work/times.json" \
   --command-name 'three grep | wc -l' "sh $work/shell" \
   --command-name 'recovery stats' "$program stats $work/log"

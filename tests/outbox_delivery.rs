@@ -329,6 +329,27 @@ fn what_is_put_while_somebody_sends_is_sent_too() {
 }
 
 #[test]
+fn what_killed_processes_left_is_swept_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::new(dir.path());
+    outbox.put(&failed("web", 0)).unwrap();
+    let now = std::time::SystemTime::from(TestClock::default().now());
+    let folders = ["outbox", "outbox/owed"].map(|name| dir.path().join(name));
+    for folder in &folders {
+        std::fs::create_dir_all(folder).unwrap();
+        for (name, age) in [(".old.tmp", 7200), (".new.tmp", 60)] {
+            let file = std::fs::File::create(folder.join(name)).unwrap();
+            file.set_modified(now - Duration::from_secs(age)).unwrap();
+        }
+    }
+    deliver(&outbox, &Receiver::default());
+    for folder in &folders {
+        assert!(!folder.join(".old.tmp").exists(), "{}", folder.display());
+        assert!(folder.join(".new.tmp").exists(), "somebody may be writing it");
+    }
+}
+
+#[test]
 fn an_empty_outbox_costs_nothing_and_creates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let outbox = Outbox::new(dir.path());

@@ -140,6 +140,16 @@ fn used_up_attempts_are_given_up_told_once_reminded_and_free_again_as_the_window
 }
 
 #[test]
+fn an_attempt_keeps_its_time_however_long_ago_its_pass_began() {
+    let stage = Stage::new(&json!({"slow": {}, "web": {}}));
+    stage.machine().ruin("slow");
+    stage.machine().ruin("web");
+    stage.pass();
+    let act = stage.machine().acts.iter().find(|act| act.call == "run web").map(|act| act.at);
+    assert_eq!(Some(stage.state("web").attempts[0].at), act);
+}
+
+#[test]
 fn a_recovery_forgives_nothing() {
     let stage = web();
     for _ in 0..3 {

@@ -9,7 +9,7 @@ use std::fs::DirEntry;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,6 @@ pub use self::send::{Report, send_now};
 pub const BUDGET: Duration = Duration::from_secs(30);
 /// More of a file than this is not read.
 const CAP: u64 = 256 * 1024;
-/// Temporary files older than this were left by a killed process.
-const STALE: Duration = Duration::from_secs(3600);
 /// Folders and files here hold topics, which are secrets.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -143,7 +141,9 @@ impl Outbox {
             report.stopped = Some("another process is sending".to_owned());
             return Ok(report);
         };
-        self.sweep(clock.now());
+        for folder in [self.dir.clone(), self.dir.join("owed")] {
+            atomic::sweep_old(&folder, clock.now());
+        }
         let mut sender = Sender { outbox: self, notifier, clock, end, judge, closed: Vec::new(), report };
         // Others may have put something in meanwhile, and leave it to us.
         while sender.round()? {}
@@ -226,20 +226,6 @@ impl Outbox {
         let to = folder.join(path.file_name().unwrap_or_default());
         std::fs::rename(path, &to).map_err(|e| StoreError::io("set aside", path, e))?;
         Ok(to)
-    }
-
-    /// Removes temporary files that killed processes left. They have many writers, so age must tell.
-    fn sweep(&self, now: Timestamp) {
-        let Ok(entries) = entries(&self.dir) else { return };
-        for entry in entries {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let written = entry.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-            let age = SystemTime::from(now).duration_since(written).unwrap_or_default();
-            if name.starts_with('.') && name.ends_with(".tmp") && age > STALE {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
     }
 }
 

@@ -168,9 +168,9 @@ impl Scanner {
 /// The minute of the last line of ours: the next line is mostly of the same.
 #[derive(Debug, Default)]
 struct Minute {
-    /// `2026-11-21T10:05:`
-    text: [u8; 17],
-    at: Millis,
+    /// `2026-11-21T10:05`
+    text: [u8; 16],
+    at: Option<Millis>,
 }
 
 impl Minute {
@@ -178,15 +178,15 @@ impl Minute {
     fn read(&mut self, stamp: &[u8; 24]) -> Option<Millis> {
         let digit = |at: usize| i64::from(stamp[at].wrapping_sub(b'0'));
         let is_digit = |at: usize| stamp[at].is_ascii_digit();
-        let rest_is_plain =
-            [17, 18, 20, 21, 22].into_iter().all(is_digit) && stamp[19] == b'.' && stamp[23] == b'Z';
+        let rest_is_plain = [17, 18, 20, 21, 22].into_iter().all(is_digit)
+            && (stamp[16], stamp[19], stamp[23]) == (b':', b'.', b'Z');
         let within = (digit(17) * 10 + digit(18)) * 1000 + digit(20) * 100 + digit(21) * 10 + digit(22);
-        if stamp[..17] == self.text && rest_is_plain && stamp[17] < b'6' {
-            return Some(self.at + within);
+        let (text, _) = stamp.split_first_chunk::<16>()?;
+        if let Some(at) = self.at.filter(|_| *text == self.text && rest_is_plain && stamp[17] < b'6') {
+            return Some(at + within);
         }
         let at = instant::own(stamp)?;
-        self.text.copy_from_slice(&stamp[..17]);
-        self.at = at - within;
+        *self = Self { text: *text, at: Some(at - within) };
         Some(at)
     }
 }

@@ -106,6 +106,12 @@ fn a_minute_is_remembered_and_its_leap_second_too() {
 }
 
 #[test]
+fn zero_bytes_are_no_time_before_the_first_minute() {
+    let line = [&[0; 16][..], b":07.123Z INFO Health check passed for a\n"].concat();
+    assert_eq!(facts(&line), [("a".to_owned(), Passed, None)]);
+}
+
+#[test]
 fn lines_that_only_look_alike_are_not_counted() {
     for line in [
         "Health check passed",

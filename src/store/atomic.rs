@@ -4,14 +4,19 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 use super::error::StoreError;
+use crate::clock::Timestamp;
 
 /// How temporary files end. They begin with `.` and the final name, so no service's file has such a name.
 const TEMPORARY: &str = ".tmp";
+
+/// No write takes so long.
+const STALE: Duration = Duration::from_secs(3600);
 
 /// What happens to a file that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +129,22 @@ pub fn sweep(path: &Path) {
         let random = found.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(TEMPORARY));
         // A dot: it belongs to the service whose name is this one's and `.json`.
         if random.is_some_and(|random| !random.contains('.')) {
+            // What cannot be removed does no harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes temporary files that killed processes left in `folder`, where no lock tells that nobody is writing
+/// them: age must.
+pub fn sweep_old(folder: &Path, now: Timestamp) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let written = entry.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let age = SystemTime::from(now).duration_since(written).unwrap_or_default();
+        if name.starts_with('.') && name.ends_with(TEMPORARY) && age > STALE {
             // What cannot be removed does no harm.
             let _ = std::fs::remove_file(entry.path());
         }

@@ -86,6 +86,7 @@ impl Play<'_> {
         }
         self.stage.machine().acts.clear();
         let markers = self.markers();
+        let began = self.stage.clock.peek();
         let done = self.run(only, false);
         let cut = done.is_none();
         // What a cut pass did counts no less.
@@ -100,6 +101,7 @@ impl Play<'_> {
         };
         let seen = Seen {
             only,
+            began,
             acts,
             events,
             alerts,

@@ -81,7 +81,7 @@ impl Service {
         }
     }
 
-    fn turn(&mut self, looks: Vec<Health>) {
+    fn turn(&mut self, looks: &[Health]) {
         if let Some((last, before)) = looks.split_last() {
             self.next = before.iter().cloned().collect();
             self.health = last.clone();
@@ -175,7 +175,7 @@ impl Machine {
             details.started_at = Some(now);
         }
         for service in self.services.values_mut().filter(|s| s.home.as_deref() == Some(container)) {
-            service.turn(service.after_start.clone());
+            service.turn(&service.after_start.clone());
         }
     }
 }
@@ -323,7 +323,7 @@ impl Engine for FakeEngine {
         let service = machine.service(command.service.as_str());
         let run = service.run.clone();
         if !matches!(run, Run::Fails(_)) {
-            service.turn(service.after_run.clone());
+            service.turn(&service.after_run.clone());
         }
         // The command may act on this engine's double through its hooks only, so the lock can go.
         drop(machine);

@@ -11,4 +11,5 @@ pub mod stage;
 
 #[allow(unused_imports, reason = "each test uses a part")]
 pub use engine::{died, down, running};
+#[allow(unused_imports, reason = "each test uses a part")]
 pub use stage::{Done, Stage};
