@@ -65,7 +65,7 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("zeros", |path| content(path, &[0; 4096])),
     ("another type", |path| content(path, b"[1, 2, 3]")),
     ("wrong types", |path| {
-        content(path, br#"{"schema": 1, "service": 5, "status": {}, "attempts": "three"}"#)
+        content(path, br#"{"schema": 1, "service": 5, "status": {}, "attempts": "three"}"#);
     }),
     ("no schema", |path| content(path, b"{}")),
     ("a negative schema", |path| content(path, br#"{"schema": -1, "service": "web", "status": "healthy"}"#)),
