@@ -159,10 +159,10 @@ fn what_a_restarted_container_took_down_is_seen_before_the_pass_ends() {
         "b": {"container": "box"},
         "h": {"container": "box"},
         "w": {"container": "box"},
-        "a": {"container": "box", "restart": "container"}
+        "z": {"container": "box", "restart": "container"}
     });
     let stage = Stage::with(&services, &json!({"max_parallel": 1}), &json!(null));
-    stage.machine().kill("a");
+    stage.machine().kill("z");
     stage.machine().kill("b");
     // Both are well until the container is restarted; then nothing starts them.
     stage.machine().service("b").after_start = vec![down()];
