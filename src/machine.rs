@@ -1,4 +1,10 @@
-//! Two figures of the machine that a person who is woken up wants to know.
+//! What a person who is woken up wants to know of the machine.
+
+/// The machine's name, for people.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// Memory in use, in percent, from `/proc/meminfo`; `None` where that cannot be told.
 #[must_use]

@@ -132,6 +132,15 @@ pub enum StartError {
     },
 }
 
+/// A file in memory, for the output of a child that may outlive us: no disk can be too full for it, and it
+/// is no pipe that breaks.
+///
+/// # Errors
+/// What the system said.
+pub fn scratch() -> std::io::Result<std::fs::File> {
+    Ok(rustix::fs::memfd_create("recovery-output", rustix::fs::MemfdFlags::CLOEXEC)?.into())
+}
+
 /// A command in its own process group: a Ctrl-C at the terminal does not reach it.
 #[must_use]
 pub fn in_own_group(program: impl AsRef<OsStr>) -> Command {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::run::host_name;
 use crate::alert::incident::{self, Policy};
 use crate::alert::text::Story;
 use crate::alert::{Report, machine_destinations};
@@ -111,7 +110,7 @@ fn report(
         output: Some(error.to_string()),
         memory_used: machine::memory_used_percent(),
         disk_used: machine::disk_used_percent(),
-        ..Story::new(AlertKind::RecoveryConfigInvalid, "", &host_name(), clock.now())
+        ..Story::new(AlertKind::RecoveryConfigInvalid, "", &machine::host_name(), clock.now())
     };
     Report {
         story,

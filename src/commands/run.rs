@@ -12,6 +12,7 @@ use crate::config::model::{Config, ServiceName};
 use crate::engine::local::LocalEngine;
 use crate::exit_code::ExitCode;
 use crate::journal::{Format, Journal, Options};
+use crate::machine;
 use crate::notify::Notifiers;
 use crate::pass::{self, Scope, Summary, World, say};
 use crate::plan::{self, UnknownService};
@@ -140,15 +141,9 @@ fn pass(config: &Config, scope: &Scope<'_>, store: &Store, journal: &Journal) ->
         store,
         journal,
         interrupt: &interrupt,
-        host: &host_name(),
+        host: &machine::host_name(),
     };
     Ok(pass::run(world, config, scope))
-}
-
-/// The machine's name, for people.
-#[must_use]
-pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// A dry run's plan; else, at a terminal only, a closing summary.

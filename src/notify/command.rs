@@ -2,20 +2,16 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Notifier, NotifyError};
 use crate::alert::Alert;
 use crate::alert::text::{cut_chars, line};
+use crate::process::{self, End, Interrupt};
 
 /// No single run takes longer: a hanging command leaves half of a pass's time for sending to ntfy.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How often the command is looked after.
-const TICK: Duration = Duration::from_millis(20);
 /// So much of what it said last is told.
 const SAID_MAX: u64 = 1000;
 
@@ -43,8 +39,8 @@ impl Notifier for CommandNotifier {
 }
 
 fn run(text: &str, alert: &Alert, left: Duration) -> Result<(), String> {
-    // Its words go to a file that has no name, not to a pipe: nothing it leaves running can hold us up.
-    let mut said = tempfile::tempfile().ok();
+    // Its words go to memory, not to a pipe: nothing it leaves running can hold us up.
+    let mut said = process::scratch().ok();
     let mut child = spawn("bash", text, alert, said.as_ref())
         .or_else(|_| spawn("sh", text, alert, said.as_ref()))
         .map_err(|e| format!("cannot be started: {e}"))?;
@@ -52,15 +48,12 @@ fn run(text: &str, alert: &Alert, left: Duration) -> Result<(), String> {
         // A body fits into a pipe's buffer, so this never waits; a command may also not care to read it.
         let _ = stdin.write_all(alert.body.as_bytes());
     }
-    match wait(&mut child, left) {
-        Some(status) if status.success() => Ok(()),
-        Some(status) => {
-            let code = status.code().unwrap_or(128 + status.signal().unwrap_or(0));
-            Err(format!("exit {code}{}", last_words(said.as_mut())))
-        }
-        None => {
-            kill(&child);
-            let _ = child.wait();
+    // A signal to us is no reason to tear an alert in two: the time that is left is short anyway.
+    match process::wait(&mut child, Instant::now() + left, &Interrupt::default()) {
+        End::Exited(0) => Ok(()),
+        End::Exited(code) => Err(format!("exit {code}{}", last_words(said.as_mut()))),
+        End::TimedOut | End::Interrupted => {
+            process::end(&mut child, Duration::ZERO);
             Err(format!("was ended after {:.0} s", left.as_secs_f64()))
         }
     }
@@ -71,7 +64,7 @@ fn spawn(shell: &str, text: &str, alert: &Alert, said: Option<&File>) -> std::io
         Some(file) => file.try_clone()?.into(),
         None => Stdio::null(),
     };
-    Command::new(shell)
+    process::in_own_group(shell)
         .args(["-c", text])
         .env("RECOVERY_TITLE", alert.title.replace('\0', ""))
         .env("RECOVERY_PRIORITY", alert.priority.to_string())
@@ -80,29 +73,7 @@ fn spawn(shell: &str, text: &str, alert: &Alert, said: Option<&File>) -> std::io
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(stderr)
-        .process_group(0)
         .spawn()
-}
-
-/// `None` where it is still running when the time is over.
-fn wait(child: &mut Child, left: Duration) -> Option<ExitStatus> {
-    let end = Instant::now() + left;
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return None;
-        }
-        std::thread::sleep(left.min(TICK));
-    }
-}
-
-fn kill(child: &Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
 }
 
 fn last_words(said: Option<&mut File>) -> String {

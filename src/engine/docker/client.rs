@@ -77,19 +77,20 @@ impl Client {
         within: Duration,
         interrupt: &Interrupt,
     ) -> Result<(), Unknown> {
-        // Its errors go to a file, since a pipe of ours would break once we are gone.
-        let mut errors = tempfile::tempfile()
-            .map_err(|error| Unknown::Other(format!("cannot create a temporary file: {error}")))?;
-        let theirs = errors
-            .try_clone()
-            .map_err(|error| Unknown::Other(format!("cannot open a temporary file: {error}")))?;
+        // Its errors go to memory, since a pipe of ours would break once we are gone. Without them the
+        // exit code still tells.
+        let mut errors = process::scratch().ok();
+        let theirs =
+            errors.as_ref().and_then(|file| file.try_clone().ok()).map_or_else(Stdio::null, Into::into);
         let mut command = process::in_own_session(&self.program);
         command.env(process::CHECK_MARK, "engine");
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(theirs);
         let mut child = process::spawn(&mut command).map_err(not_started)?;
         match process::wait(&mut child, Instant::now() + within, interrupt) {
             End::Exited(0) => Ok(()),
-            End::Exited(code) => Err(understand(&read_back(&mut errors), code, container)),
+            End::Exited(code) => {
+                Err(understand(&errors.as_mut().map(read_back).unwrap_or_default(), code, container))
+            }
             End::TimedOut => {
                 process::end(&mut child, Duration::from_millis(500));
                 Err(Unknown::EngineSilent { after: within })

@@ -116,8 +116,9 @@ impl From<&Raw> for Inspected {
             stop_timeout: raw
                 .config
                 .stop_timeout
-                .and_then(|seconds| u64::try_from(seconds).ok())
-                .map_or(STOP_TIMEOUT, |seconds| Duration::from_secs(seconds).min(LONGEST_STOP)),
+                // A negative one means: wait without end.
+                .map(|seconds| u64::try_from(seconds).map_or(LONGEST_STOP, Duration::from_secs))
+                .map_or(STOP_TIMEOUT, |stop| stop.min(LONGEST_STOP)),
         }
     }
 }
@@ -182,6 +183,12 @@ mod tests {
         assert!(!restarts(2, 2, 5));
         assert!(restarts(0, 99, 5));
         assert!(!restarts(0, 0, 0));
+    }
+
+    #[test]
+    fn who_may_take_for_ever_to_stop_is_not_hurried() {
+        let text = br#"[{"State":{"Status":"running"},"Config":{"StopTimeout":-1}}]"#;
+        assert_eq!(parse(text).unwrap().stop_timeout, LONGEST_STOP);
     }
 
     /// The engine takes any number, and a broken clock any time.

@@ -27,6 +27,9 @@ use client::Client;
 /// How long the engine may take to answer a question.
 const QUESTION: Duration = Duration::from_secs(10);
 
+/// A container whose owner lets it take longer to stop is not waited for longer; the engine goes on.
+const PATIENCE: Duration = Duration::from_secs(900);
+
 /// Containers, as a docker-like command line shows them.
 #[derive(Debug, Clone)]
 pub struct DockerCli {
@@ -171,7 +174,8 @@ impl DockerCli {
     ) -> Result<(), Unknown> {
         let seconds = stop_timeout.as_secs().to_string();
         let call = ["restart", "-t", &seconds, &container.id];
-        self.client.order(&call, &container.name, stop_timeout.saturating_add(timeout), &self.interrupt)
+        let within = stop_timeout.min(PATIENCE).saturating_add(timeout);
+        self.client.order(&call, &container.name, within, &self.interrupt)
     }
 
     /// Removes the manual-stop marker of a service inside a container, as root, who owns `/var/run`.
