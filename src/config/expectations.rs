@@ -1,7 +1,8 @@
 //! The `expect_json` of a health check, and regular expressions with their complaints.
 
-use super::field::{Field, Section, quoted};
+use super::field::{Field, Section};
 use super::pattern;
+use super::problem::quoted;
 use crate::check::expect::{Condition, JsonExpectation};
 
 const CONDITIONS: [&str; 7] = ["equals", "not_equals", "one_of", "min", "max", "matches", "exists"];

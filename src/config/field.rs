@@ -10,7 +10,7 @@ use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged;
 
 use super::Env;
-use super::problem::{Problem, Severity};
+use super::problem::{Problem, Severity, child, element, quoted};
 use super::suggest::suggest;
 use super::syntax::Lines;
 
@@ -39,28 +39,6 @@ impl Context<'_> {
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
-}
-
-/// `path.key`, or `path["odd key"]`.
-pub(super) fn child(path: &str, key: &str) -> String {
-    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    match (plain, path.is_empty()) {
-        (true, true) => key.to_owned(),
-        (true, false) => format!("{path}.{key}"),
-        (false, _) => format!("{path}[{}]", quoted(key)),
-    }
-}
-
-/// `path[index]`
-pub(super) fn element(path: &str, index: usize) -> String {
-    format!("{path}[{index}]")
-}
-
-/// In double quotes, on one line, not endless.
-pub(super) fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(60).collect();
-    let dots = if short.len() < text.len() { "…" } else { "" };
-    format!("{:?}", format!("{short}{dots}"))
 }
 
 /// One value and where it stands.

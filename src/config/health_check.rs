@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::expectations::{compile, read as expectations};
-use super::field::{Field, Section, is_variable_name, quoted};
+use super::field::{Field, Section, is_variable_name};
 use super::model::{CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, StatusSet, Vantage};
-use super::problem::Severity;
+use super::problem::{Severity, quoted};
 use super::service::{DAY, SERVICE_KEYS, check_timeout};
 
 const COMMON: [&str; 4] = ["type", "timeout_seconds", "from", "interval_seconds"];

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Env;
-use super::field::{Context, Field, Section, quoted};
+use super::field::{Context, Field, Section};
 use super::health_check;
 use super::model::{
     Config, ContainerStart, HealthCheck, Notify, Probe, RestartMethod, Service, ServiceName, Vantage,
 };
 use super::notifications;
-use super::problem::{Problem, Severity};
+use super::problem::{Problem, Severity, quoted};
 use super::rules;
-use super::service::ServiceKeys;
+use super::service::{Draft, ServiceKeys};
 use super::settings;
 use super::suggest::suggest;
 use super::syntax::{self, Lines};
@@ -48,17 +48,6 @@ pub fn read(
     problems.sort_by_key(|problem| (problem.line, problem.column));
     let wrong = problems.iter().any(|problem| problem.severity == Severity::Error);
     (config.filter(|_| !wrong), problems)
-}
-
-/// One service as far as it could be read, with what the rules need to point at.
-pub(super) struct Draft<'a, 't> {
-    pub(super) service: Service,
-    pub(super) keys: ServiceKeys<'a, 't>,
-    pub(super) section: Section<'a, 't>,
-    /// Where its name stands.
-    pub(super) at: usize,
-    /// Whether nobody is to hear of it on the operator's word.
-    pub(super) silenced: bool,
 }
 
 fn whole(root: &Field<'_, '_>, path: &Path, default_state_dir: PathBuf) -> Option<Config> {
@@ -101,7 +90,7 @@ fn near_misses(root: &Section<'_, '_>) {
         }
         if let Some(meant) = suggest(key, SECTIONS).filter(|meant| root.get(meant).is_none()) {
             let text = format!("not read, as it is no section of recovery; did you mean \"{meant}\"?");
-            root.cx.note(Severity::Warning, Some(at), &super::field::child("", key), text);
+            root.cx.note(Severity::Warning, Some(at), &super::problem::child("", key), text);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::field::{Context, Field};
 use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings};
 use super::problem::Severity;
-use super::read::Draft;
+use super::service::Draft;
 use super::suggest::suggest;
 use crate::plan;
 
@@ -33,7 +33,7 @@ pub(super) fn dependencies(cx: &Context<'_>, drafts: &mut [Draft<'_, '_>]) {
                 None => {
                     let known = names.iter().map(ServiceName::as_str);
                     let meant = suggest(name, known).map(|meant| format!("; did you mean \"{meant}\"?"));
-                    let text = format!("unknown service {}", super::field::quoted(name));
+                    let text = format!("unknown service {}", super::problem::quoted(name));
                     field.error(text + &meant.unwrap_or_default());
                 }
             }
@@ -44,7 +44,7 @@ pub(super) fn dependencies(cx: &Context<'_>, drafts: &mut [Draft<'_, '_>]) {
         let first = &drafts[cycle[0]];
         let field = first.section.get("dependencies");
         let at = field.as_ref().map_or(first.at, Field::at);
-        let place = super::field::child(&first.section.path, "dependencies");
+        let place = super::problem::child(&first.section.path, "dependencies");
         let text =
             format!("these services need each other: {}; remove one of the dependencies", path.join(" → "));
         cx.note(Severity::Error, Some(at), &place, text);

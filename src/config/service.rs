@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::field::{Field, Section, is_variable_name, quoted};
-use super::model::{ContainerStart, RestartMethod};
-use super::problem::Severity;
+use super::field::{Field, Section, is_variable_name};
+use super::model::{ContainerStart, RestartMethod, Service};
+use super::problem::{Severity, quoted};
 
 /// Keys that a service and `recovery.defaults` have in common.
 pub(super) const SERVICE_KEYS: [&str; 18] = [
@@ -44,6 +44,17 @@ const CHECK_KEYS: [&str; 8] = [
 
 pub(super) const DAY: f64 = 86_400.0;
 pub(super) const YEAR: f64 = 366.0 * DAY;
+
+/// One service as far as it could be read, with what the rules need to point at.
+pub(super) struct Draft<'a, 't> {
+    pub(super) service: Service,
+    pub(super) keys: ServiceKeys<'a, 't>,
+    pub(super) section: Section<'a, 't>,
+    /// Where its name stands.
+    pub(super) at: usize,
+    /// Whether nobody is to hear of it on the operator's word.
+    pub(super) silenced: bool,
+}
 
 /// What was written; `None`: not set, or wrong and complained of.
 #[derive(Default)]

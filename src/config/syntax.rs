@@ -9,8 +9,7 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use super::field::{child, element};
-use super::problem::{Problem, Severity};
+use super::problem::{Problem, Severity, child, element};
 
 /// Deeper nesting than any configuration needs; parsing and reading recurse.
 const MAX_DEPTH: usize = 64;
