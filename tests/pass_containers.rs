@@ -195,6 +195,20 @@ fn a_marker_in_the_container_holds_also_where_the_look_comes_from_the_machine() 
 }
 
 #[test]
+fn a_marker_in_a_container_that_was_started_holds_back_the_restart_command() {
+    for from in ["container", "machine"] {
+        let check = json!({"type": "tcp", "port": 80, "from": from});
+        let stage = Stage::new(&json!({"web": {"container": "box", "health_check": check}}));
+        set(&stage, "box", died(ContainerEnd::Died, 137));
+        stage.machine().ruin("web");
+        stage.machine().service("web").marker = Some(Vec::new());
+        let done = stage.pass();
+        assert_eq!((done.exit, done.acts()), (0, vec!["start box"]), "{from}");
+        assert!(matches!(left(&done, "web"), Decision::Stopped(_)), "{from}");
+    }
+}
+
+#[test]
 fn side_by_side_a_container_is_still_restarted_once_and_no_look_is_in_it_meanwhile() {
     let services: serde_json::Map<String, serde_json::Value> =
         (0..8).map(|i| (format!("s{i}"), json!({"container": "box", "restart": "container"}))).collect();

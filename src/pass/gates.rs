@@ -40,16 +40,18 @@ impl Gates {
 
     /// Runs `work` as one of the commands that may be under way at once.
     pub(super) fn command<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _place = self.place();
+        work()
+    }
+
+    /// Waits for a free place among the commands.
+    fn place(&self) -> Place<'_> {
         let mut free = self.free.lock().expect("the count is never held across a panic");
         while *free == 0 {
             free = self.freed.wait(free).expect("the count is never held across a panic");
         }
         *free -= 1;
-        drop(free);
-        let result = work();
-        *self.free.lock().expect("the count is never held across a panic") += 1;
-        self.freed.notify_one();
-        result
+        Place(self)
     }
 
     /// Runs a command in `container`, or on the machine, not while that container is being restarted.
@@ -79,6 +81,19 @@ impl Gates {
     /// Whether `container` was started or restarted in this pass.
     pub(super) fn acted_on(&self, container: &ContainerRef) -> bool {
         self.gate(container).acted()
+    }
+}
+
+/// One of the places for commands, free again when it ends: also where the work panics, so that nobody waits for
+/// ever.
+struct Place<'g>(&'g Gates);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut free) = self.0.free.lock() {
+            *free += 1;
+            self.0.freed.notify_one();
+        }
     }
 }
 

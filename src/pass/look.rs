@@ -341,8 +341,9 @@ pub(super) fn side_by_side<I: Sync, T: Send>(
                 std::thread::Builder::new().spawn_scoped(scope, move || work(item)).map_err(|_| work(item))
             })
             .collect();
-        let done =
-            |thread: std::thread::ScopedJoinHandle<'_, T>| thread.join().expect("a look does not panic");
+        let done = |thread: std::thread::ScopedJoinHandle<'_, T>| {
+            thread.join().expect("the work on a service does not panic")
+        };
         begun.into_iter().map(|begun| begun.map_or_else(|done| done, done)).collect()
     })
 }

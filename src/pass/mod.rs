@@ -39,7 +39,7 @@ use crate::notify::Notifier;
 use crate::process::Interrupt;
 use crate::store::{LastPass, Store};
 
-/// The seams to the world, built once in `main`.
+/// The seams to the world, built once, in `commands::run`.
 #[derive(Clone, Copy)]
 pub struct World<'a> {
     /// Time.
@@ -85,7 +85,7 @@ pub struct Report {
     pub service: ServiceName,
     /// How its part of the pass ended.
     pub outcome: Outcome,
-    /// Why the first look did not find it healthy, masked; empty where it did.
+    /// Why the last look did not find it healthy, masked; empty where it did.
     pub reason: String,
 }
 

@@ -77,7 +77,8 @@ impl<'p, 'w> Attempt<'p, 'w> {
         let action = gate.decide(|| {
             if gate.acted() {
                 self.record()?;
-                self.result = format!("container {} was started for another service", at.name);
+                self.result =
+                    format!("container {} had its one restart of this pass for another service", at.name);
                 return Ok(action);
             }
             // Before the second look: it must not see what another pass is just doing to the container.
@@ -253,8 +254,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
     fn recheck_started(&mut self) -> Step<Outcome> {
         let Some(text) = self.service.restart_cmd.as_deref() else { return self.recheck() };
         self.look();
+        // Seen only now: nobody can look into a container that does not run.
+        look::marker_inside(self.pass, self.service, &mut self.sight);
         if let Marker::Present(details) = &self.sight.marker {
-            // Seen only now: nobody can look into a container that does not run.
             let stopped = Decision::Stopped(details.clone());
             return Ok(lines::leave(self.pass, self.service, &self.sight, stopped));
         }
