@@ -73,23 +73,29 @@ impl<'s> Truth<'s> {
     pub fn judge(&mut self, stage: &Stage, seen: &Seen<'_>) {
         self.each_once(seen);
         // Times of the future are read as now at every pass, also where nothing is restarted.
-        // What has left its window at a pass is forgotten for good, also where the clock is put back later.
-        for (index, spec) in self.scenario.services.iter().enumerate() {
-            let Some(restarts) = self.restarts.get_mut(&Scenario::name(index)) else { continue };
-            for at in restarts.iter_mut() {
-                *at = (*at).min(seen.began);
-            }
-            restarts.retain(|at| seen.began - *at < Duration::from_secs(spec.window));
-        }
+        self.forget_what_left_its_window(seen.began);
         for act in &seen.acts {
             for i in self.owners(act, seen) {
                 self.may_be_touched(i, act, seen);
                 self.within_its_budget(i, act);
             }
         }
+        self.forget_what_left_its_window(stage.clock.peek());
         self.look_and_outcome_agree(seen);
         self.alerts(stage, seen);
         self.state_loads(stage);
+    }
+
+    /// At the begin and at the end of a pass, as the program does, and for good: also where the clock is put
+    /// back later. Times of the future are read as now.
+    fn forget_what_left_its_window(&mut self, now: Timestamp) {
+        for (index, spec) in self.scenario.services.iter().enumerate() {
+            let Some(restarts) = self.restarts.get_mut(&Scenario::name(index)) else { continue };
+            for at in restarts.iter_mut() {
+                *at = (*at).min(now);
+            }
+            restarts.retain(|at| now - *at < Duration::from_secs(spec.window));
+        }
     }
 
     fn index(name: &str) -> usize {
@@ -243,6 +249,9 @@ impl<'s> Truth<'s> {
 
     fn state_loads(&mut self, stage: &Stage) {
         if !stage.store.dir().is_dir() {
+            // What was set aside before the disk went is not there when it comes back.
+            let away = stage.store.dir().with_extension("away");
+            self.damaged.retain(|name| away.join(format!("{name}.json")).exists());
             return;
         }
         for service in &stage.config.services {

@@ -214,7 +214,10 @@ impl FakeEngine {
     }
 
     fn under_way(&self, service: &str) -> bool {
-        let content = std::fs::read(self.state.join(format!("{service}.json"))).unwrap_or_default();
+        // A disk that went after the attempt was recorded has it still.
+        let away = self.state.with_extension("away");
+        let folder = if self.state.is_dir() { &self.state } else { &away };
+        let content = std::fs::read(folder.join(format!("{service}.json"))).unwrap_or_default();
         let state = serde_json::from_slice::<ServiceState>(&content).ok();
         let last = state.and_then(|state| state.attempts.last().map(|attempt| attempt.result));
         last == Some(AttemptResult::Unknown)
