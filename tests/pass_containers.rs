@@ -190,6 +190,7 @@ fn a_marker_in_the_container_holds_also_where_the_look_comes_from_the_machine() 
     let done = stage.pass();
     assert_eq!((done.exit, done.acts().len()), (0, 0));
     assert!(matches!(left(&done, "web"), Decision::Stopped(_)));
+    assert_eq!(done.phrases(), ["web manually stopped, skipping auto-recovery"], "its only line");
     stage.machine().service("web").marker = None;
     assert_eq!(stage.pass().acts(), ["restart box"]);
 }

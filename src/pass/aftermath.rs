@@ -63,7 +63,7 @@ fn correct(pass: &Pass<'_>, service: &Service, sight: &Sight) {
         }
         Some(Health::Unhealthy(_)) if !nothing_was_possible => {
             let text = format!(
-                "{name} is down since its container was restarted for another service, the next pass tries: {}",
+                "{name} is down since its container was restarted for another service, the next pass takes care of it: {}",
                 sight.reason()
             );
             pass.note(Some(name), Level::Warning, &text);
