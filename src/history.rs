@@ -15,7 +15,7 @@ pub fn prune(attempts: &mut Vec<Attempt>, now: Timestamp, window: Duration) {
 
 /// Dates attempts of the future as made now. Where a clock was put back and nothing is attempted any more, they
 /// would else be held until that future, and a window longer.
-pub fn forget_the_future(attempts: &mut [Attempt], now: Timestamp) {
+fn forget_the_future(attempts: &mut [Attempt], now: Timestamp) {
     for attempt in attempts {
         attempt.at = attempt.at.min(now);
     }

@@ -41,16 +41,7 @@ fn what_is_down_is_looked_at_twice_recorded_restarted_and_looked_at_again() {
     let done = stage.pass();
     assert_eq!(
         done.calls,
-        [
-            "list",
-            "look box: web",
-            "inspect box",
-            "inspect box",
-            "look box: web",
-            "run web",
-            "inspect box",
-            "look box: web"
-        ]
+        ["list", "look box: web", "inspect box", "look box: web", "inspect box", "run web", "look box: web"]
     );
     assert_eq!(
         done.phrases(),

@@ -246,25 +246,32 @@ pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Si
         details: None,
         ..before.clone()
     };
-    if let Some(at) = before.place.container() {
-        match pass.world.engine.inspect(at) {
-            Ok(details) => {
-                sight.place = sight::place_in(at, &details.state);
-                sight.details = Some(details);
-            }
-            Err(why) => sight.place = Place::Nowhere(why),
-        }
+    ask_service(pass, service, &mut sight);
+    if sight.health == Some(Health::Healthy) {
+        return sight;
     }
-    let look = match target(service, &sight.place) {
-        Some(at) => observe_now(pass, at.as_ref(), &[service]).pop(),
-        None => None,
-    };
-    if let Some(look) = look {
-        take(&mut sight, &look);
+    if let Some(at) = before.place.container() {
+        let details = pass.world.engine.inspect(at);
+        sight.place = match &details {
+            Ok(details) => sight::place_in(at, &details.state),
+            Err(why) => Place::Nowhere(why.clone()),
+        };
+        sight.details = details.ok();
+        if matches!(before.place, Place::Exited(_)) && service.check.from == Vantage::Container {
+            ask_service(pass, service, &mut sight);
+        }
     }
     let details = sight.details.clone().map(Ok);
     complete(service, &mut sight, details);
     sight
+}
+
+/// Makes the service's own check, where it can be made.
+fn ask_service(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    let Some(at) = target(service, &sight.place) else { return };
+    if let Some(look) = observe_now(pass, at.as_ref(), &[service]).pop() {
+        take(sight, &look);
+    }
 }
 
 /// The marker in the container of a service that is looked at from the machine: its look does not see it.

@@ -3,14 +3,11 @@
 use super::Outcome;
 use super::sight::Sight;
 use crate::check::Unknown;
-use crate::clock::Timestamp;
 use crate::decide::Decision;
-use crate::history;
 use crate::state::ServiceState;
 
 /// Records what became of a service about which nothing was recorded while it was acted on.
-pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome, now: Timestamp) {
-    history::forget_the_future(&mut state.attempts, now);
+pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome) {
     match outcome {
         Outcome::Healthy | Outcome::Healed => state.saw_healthy(sight.at),
         Outcome::Unknown(why) | Outcome::Left(Decision::CannotTell(why)) => {

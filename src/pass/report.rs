@@ -124,7 +124,7 @@ impl Teller<'_, '_> {
         {
             return None;
         }
-        record::outcome(state, sight, self.outcome, self.pass.now());
+        record::outcome(state, sight, self.outcome);
         // Also where nothing is tried: an attempt of the future would else hold its place until then.
         history::prune(&mut state.attempts, self.pass.now(), self.service.failure_window);
         let found = found(self.outcome, state);

@@ -73,8 +73,13 @@ impl<'s> Truth<'s> {
     pub fn judge(&mut self, stage: &Stage, seen: &Seen<'_>) {
         self.each_once(seen);
         // Times of the future are read as now at every pass, also where nothing is restarted.
-        for at in self.restarts.values_mut().flatten() {
-            *at = (*at).min(seen.began);
+        // What has left its window at a pass is forgotten for good, also where the clock is put back later.
+        for (index, spec) in self.scenario.services.iter().enumerate() {
+            let Some(restarts) = self.restarts.get_mut(&Scenario::name(index)) else { continue };
+            for at in restarts.iter_mut() {
+                *at = (*at).min(seen.began);
+            }
+            restarts.retain(|at| seen.began - *at < Duration::from_secs(spec.window));
         }
         for act in &seen.acts {
             for i in self.owners(act, seen) {

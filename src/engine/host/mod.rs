@@ -20,6 +20,7 @@ use super::{Overrun, Request, RestartCommand, RunResult};
 use crate::check::{Health, Look, Unknown};
 use crate::config::model::Probe;
 use crate::process::Interrupt;
+use processes::Processes;
 
 /// The machine on which `recovery` runs.
 #[derive(Debug, Clone)]
@@ -39,22 +40,48 @@ impl Host {
     /// Makes all these checks, side by side; one result a request, in order.
     #[must_use]
     pub fn observe(&self, requests: &[Request<'_>]) -> Vec<Look> {
-        let looks = Mutex::new(vec![Look::unknown(Unknown::Interrupted); requests.len()]);
+        let mut looks = vec![Look::unknown(Unknown::Interrupted); requests.len()];
+        let rest = self.look_for_processes(requests, &mut looks);
+        let looks = Mutex::new(looks);
         let next = AtomicUsize::new(0);
         let work = || {
-            while let Some((index, request)) = take(&next, requests) {
+            while let Some(&(index, request)) = rest.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let look = self.look(request);
                 looks.lock().unwrap_or_else(PoisonError::into_inner)[index] = look;
             }
         };
         std::thread::scope(|scope| {
             // Where no further thread can be had, this one does the work alone.
-            for _ in 1..self.max_parallel.min(requests.len()) {
+            for _ in 1..self.max_parallel.min(rest.len()) {
                 let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
         });
         looks.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the process checks, all over one listing and before any other check starts processes of its
+    /// own; the other checks, with their places, are left.
+    fn look_for_processes<'a, 'b>(
+        &self,
+        requests: &'a [Request<'b>],
+        looks: &mut [Look],
+    ) -> Vec<(usize, &'a Request<'b>)> {
+        let mut processes = None;
+        let mut rest = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
+            let Probe::Process { pattern } = &request.check.probe else {
+                rest.push((index, request));
+                continue;
+            };
+            let begun = Instant::now();
+            let health = match processes.get_or_insert_with(|| Processes::now(&self.exe)) {
+                Ok(processes) => processes.look(pattern),
+                Err(why) => Health::Unknown(why.clone()),
+            };
+            looks[index] = Look { health, duration: begun.elapsed(), marker: None };
+        }
+        rest
     }
 
     /// Runs a `restart_cmd` in its own session.
@@ -71,7 +98,9 @@ impl Host {
         let health = match &request.check.probe {
             Probe::Http(probe) => http::look(probe, timeout, &self.interrupt),
             Probe::Tcp { host, port } => tcp::look(host, *port, timeout, &self.interrupt),
-            Probe::Process { pattern } => processes::look(pattern, &self.exe),
+            Probe::Process { pattern } => {
+                Processes::now(&self.exe).map_or_else(Health::Unknown, |processes| processes.look(pattern))
+            }
             Probe::Custom { command, expect_json } => {
                 command::look(request, command, expect_json, &self.exe, &self.interrupt)
             }
@@ -79,11 +108,6 @@ impl Host {
         let duration = begun.elapsed();
         Look { health: unless_frozen(health, duration, timeout), duration, marker: None }
     }
-}
-
-fn take<'a, 'b>(next: &AtomicUsize, requests: &'a [Request<'b>]) -> Option<(usize, &'a Request<'b>)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    requests.get(index).map(|request| (index, request))
 }
 
 /// A failure that took far longer than its time-out says that we were frozen, not that the service is down.

@@ -15,26 +15,35 @@ use crate::check::judge::{self, ProcessRow};
 use crate::check::{Health, Unknown};
 use crate::process::CHECK_MARK;
 
-/// Looks for a living process. `exe` is this program.
-pub fn look(pattern: &Regex, exe: &Path) -> Health {
-    let listing = match list() {
-        Ok(listing) => listing,
-        Err(error) => return Health::Unknown(Unknown::Other(format!("cannot read /proc: {error}"))),
-    };
-    let passes = passes(&listing.seen, exe);
-    let left_out = passes_and_starters(&listing.seen, &passes);
-    let rows: Vec<ProcessRow> = listing
-        .seen
-        .into_iter()
-        .filter(|seen| !left_out.contains(&seen.row.pid))
-        .filter(|seen| !pattern.is_match(&seen.row.command_line) || !is_contained(seen.row.pid))
-        .map(|seen| seen.row)
-        .collect();
-    match judge::process(pattern, &rows, &belongs_to_a_check) {
-        Health::Unhealthy(_) if listing.incomplete => Health::Unknown(Unknown::Other(
-            "/proc hides the processes of other users (hidepid): run as root".to_owned(),
-        )),
-        health => health,
+/// The processes that a check may match, as they were at one moment.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    rows: Vec<ProcessRow>,
+    incomplete: bool,
+}
+
+impl Processes {
+    /// Reads `/proc` once. `exe` is this program.
+    ///
+    /// # Errors
+    /// Why nothing can be said of any process.
+    pub fn now(exe: &Path) -> Result<Self, Unknown> {
+        let Listing { seen, incomplete } =
+            list().map_err(|error| Unknown::Other(format!("cannot read /proc: {error}")))?;
+        let left_out = passes_and_starters(&seen, &passes(&seen, exe));
+        let services = seen.into_iter().filter(|seen| !left_out.contains(&seen.row.pid));
+        Ok(Self { rows: services.map(|seen| seen.row).collect(), incomplete })
+    }
+
+    /// Looks for a living process among them; soon, since marks are read only of those that match.
+    #[must_use]
+    pub fn look(&self, pattern: &Regex) -> Health {
+        match judge::process(pattern, &self.rows, &|row| is_contained(row.pid) || belongs_to_a_check(row)) {
+            Health::Unhealthy(_) if self.incomplete => Health::Unknown(Unknown::Other(
+                "/proc hides the processes of other users (hidepid): run as root".to_owned(),
+            )),
+            health => health,
+        }
     }
 }
 
