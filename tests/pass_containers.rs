@@ -178,6 +178,19 @@ fn what_a_restarted_container_took_down_is_seen_before_the_pass_ends() {
 }
 
 #[test]
+fn what_was_given_up_and_came_back_with_its_container_is_well() {
+    let stage = Stage::new(&json!({"b": {"container": "box", "max_failures": 1}, "a": {"container": "box"}}));
+    stage.machine().ruin("b");
+    assert_eq!(stage.pass().exit, 1);
+    stage.machine().service("b").after_start = vec![Health::Healthy];
+    set(&stage, "box", died(ContainerEnd::Died, 137));
+    let done = stage.pass();
+    assert_eq!((done.exit, done.acts()), (0, vec!["start box"]));
+    assert_eq!(done.outcome("b"), &Outcome::Healed);
+    assert!(!done.told().iter().any(|title| title.contains("Crash Loop")), "{:?}", done.told());
+}
+
+#[test]
 fn a_marker_in_the_container_holds_also_where_the_look_comes_from_the_machine() {
     let services = json!({"web": {
         "container": "box",
@@ -190,6 +203,7 @@ fn a_marker_in_the_container_holds_also_where_the_look_comes_from_the_machine() 
     let done = stage.pass();
     assert_eq!((done.exit, done.acts().len()), (0, 0));
     assert!(matches!(left(&done, "web"), Decision::Stopped(_)));
+    assert_eq!(done.phrases(), ["web manually stopped, skipping auto-recovery"], "its only line");
     stage.machine().service("web").marker = None;
     assert_eq!(stage.pass().acts(), ["restart box"]);
 }

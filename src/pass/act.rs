@@ -48,21 +48,23 @@ fn settle(sight: &Sight) -> Outcome {
 /// Decides about one unhealthy service, after its dependencies, and acts; with what was seen last.
 fn handle(pass: &Pass<'_>, service: &Service, first: &Sight) -> (Outcome, Sight) {
     let upstream = facts::upstream(pass, service);
-    let decision = facts::consider(pass, service, first, upstream.clone());
+    let mut first = first.clone();
+    look::marker_inside(pass, service, &mut first);
+    let decision = facts::consider(pass, service, &first, upstream.clone());
     if pass.scope.dry_run {
-        return (Outcome::Would(decision), first.clone());
+        return (Outcome::Would(decision), first);
     }
     if decision != Decision::LookAgain {
-        return carry_out(pass, service, first, decision);
+        return carry_out(pass, service, &first, decision);
     }
     // A dependant of what came back gets its startup delay; what shares a started container starts itself.
     let patience = match upstream {
         Upstream::Recovered(_) => service.startup_delay,
         _ => service.startup_timeout,
     };
-    let second = look::look_until_healthy(pass, service, first, Duration::ZERO, patience);
+    let second = look::look_until_healthy(pass, service, &first, Duration::ZERO, patience);
     if second.health == Some(Health::Healthy) {
-        lines::attempting(pass, service, first);
+        lines::attempting(pass, service, &first);
         pass.emit(&service.name, EventKind::HealedWithoutRestart);
         return (Outcome::Healed, second);
     }

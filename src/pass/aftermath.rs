@@ -47,7 +47,7 @@ fn is_outdated(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
                     | Outcome::Healthy
                     | Outcome::Healed
                     | Outcome::Recovered
-                    | Outcome::Left(Decision::NoWay(_))
+                    | Outcome::Left(Decision::NoWay(_) | Decision::GiveUp { .. })
             )
         )
 }
@@ -55,15 +55,15 @@ fn is_outdated(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
 /// Posts what the new look says, where that differs from the outcome so far.
 fn correct(pass: &Pass<'_>, service: &Service, sight: &Sight) {
     let name = &service.name;
-    let nothing_was_possible = matches!(pass.board.wait(name), Some(Outcome::Left(Decision::NoWay(_))));
+    let was_left_down = matches!(pass.board.wait(name), Some(Outcome::Left(_)));
     match &sight.health {
-        Some(Health::Healthy) if nothing_was_possible => {
+        Some(Health::Healthy) if was_left_down => {
             pass.emit(name, EventKind::HealedWithoutRestart);
             pass.board.post(name, Outcome::Healed);
         }
-        Some(Health::Unhealthy(_)) if !nothing_was_possible => {
+        Some(Health::Unhealthy(_)) if !was_left_down => {
             let text = format!(
-                "{name} is down since its container was restarted for another service, the next pass tries: {}",
+                "{name} is down since its container was restarted for another service, the next pass takes care of it: {}",
                 sight.reason()
             );
             pass.note(Some(name), Level::Warning, &text);

@@ -127,7 +127,7 @@ impl Marker {
 }
 
 impl fmt::Display for MarkerInfo {
-    /// For the log: `by anna since … until …: reason (place)`. Masking and escaping are the caller's.
+    /// For the log: `by anna, since …, until …, reason: …, marker: …`. Masking and escaping are the caller's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use time::format_description::well_known::Rfc3339;
         let time = |t: Timestamp| t.replace_nanosecond(0).unwrap_or(t).format(&Rfc3339).unwrap_or_default();
