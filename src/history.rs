@@ -43,6 +43,13 @@ pub fn record(attempts: &mut Vec<Attempt>, now: Timestamp) {
     attempts.push(Attempt { at: now, result: AttemptResult::Unknown });
 }
 
+/// Dates the last attempt anew: it goes on with something that restarts once more.
+pub fn renew(attempts: &mut [Attempt], now: Timestamp) {
+    if let Some(last) = attempts.last_mut() {
+        last.at = now;
+    }
+}
+
 /// Writes the result of the last attempt.
 pub fn conclude(attempts: &mut [Attempt], result: AttemptResult) {
     if let Some(last) = attempts.last_mut() {

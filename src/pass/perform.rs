@@ -267,6 +267,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
                     self.service.name
                 );
                 self.pass.note(Some(&self.service.name), Level::Info, &note);
+                // The same attempt, but its window begins with its last restart.
+                history::renew(&mut self.state.attempts, self.pass.now());
+                self.save().map_err(|()| Outcome::NotRecorded)?;
                 self.run(text)
             }
             _ => self.conclude(),
