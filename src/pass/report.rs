@@ -320,7 +320,9 @@ fn sent(pass: &Pass<'_>, report: &outbox::Report) {
     }
     if report.waiting > 0 {
         let why = report.stopped.as_deref().unwrap_or("the time for sending is over");
-        pass.note(None, Level::Warning, &format!("{} alerts wait for the next pass ({why})", report.waiting));
+        let wait = if report.waiting == 1 { "alert waits" } else { "alerts wait" };
+        let text = format!("{} {wait} for the next pass ({why})", report.waiting);
+        pass.note(None, Level::Warning, &text);
         pass.trouble(ExitCode::TryAgain);
     }
 }
