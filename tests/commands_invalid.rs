@@ -126,7 +126,7 @@ fn a_message_that_cannot_be_sent_waits_too() {
     break_it(&fixture);
     ntfy.always(Some(Reply::Close));
     let done = as_it_is(&fixture, &["run"]).expect_code(78);
-    assert!(done.stderr.contains("wait for the next pass"), "{}", done.stderr);
+    assert!(done.stderr.contains("1 alert waits for the next pass"), "{}", done.stderr);
     assert_eq!(fixture.outbox().len(), 1);
     ntfy.always(None);
     as_it_is(&fixture, &["run"]).expect_code(78);

@@ -87,7 +87,7 @@ c-needs-b: down (exit 1): would look again after what it depends on is back
 d-nothing: down (exit 1): would be left alone, nothing to restart it with
 e-never: down (exit 1): would be left alone, max_failures is 0
 f-needs-d: down (exit 1): would be left alone, blocked by d-nothing
-g-stopped: left alone, manually stopped (without end, marker: {})
+g-stopped: left alone, manually stopped (until it is removed, marker: {})
 h-held: down (exit 1): would be left alone, held, g-stopped is manually stopped
 i-gone: cannot be checked: no such container: gone
 j-paused: cannot be checked: container paused is paused
@@ -269,7 +269,7 @@ fn an_alert_that_waits_exits_75() {
     // Up again: what is left is the alert that could not be sent.
     fs::write(fixture.path("web"), "").expect("a file");
     fixture.pass().expect_code(75);
-    assert_eq!(fixture.count("wait for the next pass"), 2, "{}", fixture.log());
+    assert_eq!(fixture.count("1 alert waits for the next pass"), 2, "{}", fixture.log());
     ntfy.always(None);
     fixture.pass().expect_code(0);
 }

@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 /// So many scenarios share a seed.
 const BATCH: u32 = 8;
 /// So many seeds are played where no time is set.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 40;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -157,9 +157,17 @@ pub fn group(reports: Vec<Report>) -> Vec<Report> {
     let mut joined: Vec<Report> = Vec::new();
     for mut report in reports {
         let same = |other: &&mut Report| {
-            report.group.is_some() && other.group == report.group && other.story.kind == report.story.kind
+            report.group.is_some()
+                && other.group == report.group
+                && (other.story.kind == report.story.kind
+                    || other.story.kind.is_failure() && report.story.kind.is_failure())
         };
         if let Some(first) = joined.iter_mut().find(same) {
+            // What was tried says more than that nothing could be.
+            if tells_more(report.story.kind, first.story.kind) {
+                report.story.subject.clone_from(&first.story.subject);
+                std::mem::swap(&mut first.story, &mut report.story);
+            }
             extend(&mut first.story.services, report.story.services);
             extend(&mut first.story.blocks, report.story.blocks);
             first.story.down_since = match (first.story.down_since, report.story.down_since) {
@@ -180,6 +188,15 @@ pub fn group(reports: Vec<Report>) -> Vec<Report> {
         report.story.blocks.retain(|blocked| !own.contains(blocked));
     }
     joined
+}
+
+fn tells_more(one: AlertKind, other: AlertKind) -> bool {
+    let rank = |kind| match kind {
+        AlertKind::ServiceRecoveryFailed => 2,
+        AlertKind::ServiceCrashLoop => 1,
+        _ => 0,
+    };
+    rank(one) > rank(other)
 }
 
 fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
@@ -235,11 +252,13 @@ mod tests {
             report("api", Some("box"), ServiceRecoveryFailed, "dev"),
         ]);
         let titles: Vec<_> = joined.iter().map(|r| text::title(&r.story)).collect();
-        assert_eq!(titles, ["box Down", "cache Down", "box Recovery Failed"]);
-        assert_eq!(joined[0].story.services, ["db", "web"]);
+        assert_eq!(titles, ["box Recovery Failed", "cache Down"]);
+        assert_eq!(joined[0].story.services, ["api", "db", "web"]);
         assert!(joined[0].story.blocks.is_empty(), "what is in trouble itself is not blocked");
         let alerts = joined[0].alerts();
         assert_eq!(alerts.len(), 2);
-        assert!(alerts.iter().all(|a| a.incidents.len() == 2 && a.body.starts_with("Service: db, web\n")));
+        assert!(
+            alerts.iter().all(|a| a.incidents.len() == 3 && a.body.starts_with("Service: api, db, web\n"))
+        );
     }
 }

@@ -128,7 +128,8 @@ fn say(sent: &outbox::Report) {
         crate::complain!("error: the alert {:?} was refused for good: {why}", alert.title);
     }
     if let (true, Some(why)) = (sent.waiting > 0, &sent.stopped) {
-        crate::complain!("note: {} alerts wait for the next pass: {why}", sent.waiting);
+        let wait = if sent.waiting == 1 { "alert waits" } else { "alerts wait" };
+        crate::complain!("note: {} {wait} for the next pass ({why})", sent.waiting);
     }
     for error in &sent.errors {
         crate::complain!("error: {error}");

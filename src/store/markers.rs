@@ -139,7 +139,7 @@ impl fmt::Display for MarkerInfo {
         }
         match self.until {
             Some(until) => write!(f, "until {}, ", time(until))?,
-            None => f.write_str("without end, ")?,
+            None => f.write_str("until it is removed, ")?,
         }
         if let Some(reason) = &self.reason {
             write!(f, "reason: {reason}, ")?;

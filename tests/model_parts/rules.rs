@@ -223,8 +223,8 @@ impl<'s> Truth<'s> {
                 }
                 if alert.kind == AlertKind::ServiceRecovered && !late {
                     let failures = self.failures.entry(at.clone()).or_default();
-                    let known =
-                        short || *failures > 0 || self.scenario.passes_are_cut || self.scenario.disk_fails;
+                    // A clock that is put back lets what waits go out in another order than it happened.
+                    let known = short || *failures > 0 || !calm;
                     assert!(known, "recovered without a failure: {}\n{}", alert.title, alert.body);
                     *failures = 0;
                 }
