@@ -58,7 +58,14 @@ fn a_container_that_cannot_be_started_is_one_alert_with_its_name() {
     assert!(done.alerts.iter().all(|alert| alert.services == ["a", "b"]), "{:?}", done.alerts);
     for service in ["a", "b"] {
         assert_eq!(stage.state(service).attempts.len(), 1, "{service}");
+        let Outcome::Failed(attempted) = done.outcome(service) else { panic!("{:?}", done.outcome(service)) };
+        assert_eq!(attempted.result, "no such image", "{service}");
     }
+    assert_eq!(
+        done.calls.iter().filter(|call| call.starts_with("look")).count(),
+        0,
+        "nobody waits for nothing"
+    );
 }
 
 #[test]

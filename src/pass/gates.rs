@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
 
 use crate::engine::ContainerRef;
 
@@ -26,6 +26,8 @@ pub(super) struct Gate {
     deciding: Mutex<()>,
     /// After which look it was started or restarted in this pass; 0: not.
     acted: AtomicU64,
+    /// In words, where that failed.
+    failure: OnceLock<String>,
 }
 
 impl Gates {
@@ -112,6 +114,17 @@ impl Gate {
     /// Marks it as started or restarted in this pass, at that number of the order.
     pub(super) fn set_acted(&self, number: u64) {
         self.acted.store(number, Ordering::Release);
+    }
+
+    /// Why the container's one start or restart of this pass failed, for all that wait for it.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
+    }
+
+    /// Remembers why it failed.
+    pub(super) fn set_failure(&self, words: &str) {
+        // There is one start or restart a pass, so nothing was remembered before.
+        let _ = self.failure.set(words.to_owned());
     }
 
     /// Runs `work` with no command of this pass in the container.

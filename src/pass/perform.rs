@@ -77,6 +77,10 @@ impl<'p, 'w> Attempt<'p, 'w> {
         let action = gate.decide(|| {
             if gate.acted() {
                 self.record()?;
+                if let Some(words) = gate.failure() {
+                    self.result = words;
+                    return Err(self.failed());
+                }
                 self.result =
                     format!("container {} had its one restart of this pass for another service", at.name);
                 return Ok(action);
@@ -88,6 +92,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
                 self.record()?;
                 let done = gate.alone(|| self.act_on(&at, action));
                 gate.set_acted(self.pass.gates.next());
+                if matches!(done, Err(Outcome::Failed(_))) {
+                    gate.set_failure(&self.result);
+                }
                 done?;
             }
             Ok(action)
