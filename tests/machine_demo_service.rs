@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recovery::commands::demo_service;
 
@@ -26,21 +26,20 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "serve_where_told"])
-            .env(ADDRESS, &address)
-            .stdout(Stdio::null())
+        // It takes a free port itself and says which: a port that was free a moment ago may be another test's.
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "serve_where_told", "--nocapture"])
+            .env(ADDRESS, "127.0.0.1:0")
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let service = Self { child, address };
-        let end = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(&service.address).is_err() {
-            assert!(Instant::now() < end, "it never listens");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        service
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines
+            .filter_map(|line| Some(line.split_once("listens on http://")?.1.to_owned()))
+            .next()
+            .expect("it says where it listens");
+        Self { child, address }
     }
 
     fn send(&self, request: &[u8]) -> TcpStream {

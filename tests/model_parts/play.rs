@@ -26,6 +26,12 @@ pub struct Figures {
     pub service_seconds: u64,
 }
 
+impl Figures {
+    pub fn service_years(&self) -> f64 {
+        self.service_seconds as f64 / (365.25 * 86_400.0)
+    }
+}
+
 struct Play<'s> {
     scenario: &'s Scenario,
     stage: Stage,
@@ -259,7 +265,7 @@ impl Play<'_> {
             machine.ruin(&Scenario::name(i));
         }
         for _ in 0..4 {
-            self.wait(300);
+            self.wait(300 * self.scenario.pace);
             self.pass(None);
         }
         self.truth.what_is_down_was_told(&self.stage);
@@ -272,7 +278,7 @@ impl Play<'_> {
         }
         let mut last = None;
         for _ in 0..6 {
-            self.wait(900);
+            self.wait(900 * self.scenario.pace);
             last = self.pass(None);
         }
         self.truth.nothing_is_left(&self.stage, &last.expect("no blow is planned"));

@@ -290,7 +290,8 @@ impl<'s> Truth<'s> {
             assert_eq!(state.incident, None, "{}", service.name);
             assert_eq!(outbox.owed(service.name.as_str()).expect("it can be read"), [], "{}", service.name);
         }
-        if !self.scenario.disk_fails {
+        // A pass that is killed between the server's yes and its record lets a failure be told twice.
+        if !self.scenario.disk_fails && !self.scenario.passes_are_cut {
             let open: Vec<_> = self.failures.iter().filter(|(_, count)| **count > 0).collect();
             assert!(open.is_empty(), "no recovery was told for {open:?}");
         }

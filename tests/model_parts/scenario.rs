@@ -15,6 +15,8 @@ pub struct Scenario {
     pub passes_are_cut: bool,
     pub disk_fails: bool,
     pub steps: Vec<Step>,
+    /// So many times as slow as a pass every five minutes.
+    pub pace: u64,
 }
 
 /// One service.
@@ -189,11 +191,26 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
                     Blow::Interrupt => true,
                 });
             }
-            Scenario { services, cooldown, clock_jumps, passes_are_cut, disk_fails, steps }
+            Scenario { services, cooldown, clock_jumps, passes_are_cut, disk_fails, steps, pace: 1 }
         })
 }
 
 impl Scenario {
+    /// The same with passes, windows, intervals and reminders so many times as far apart: the policy knows no
+    /// other measure.
+    pub fn slowed(mut self, pace: u64) -> Self {
+        self.pace = pace;
+        self.cooldown *= pace;
+        for spec in &mut self.services {
+            spec.window *= pace;
+            spec.interval = spec.interval.map(|interval| interval * pace);
+        }
+        for step in &mut self.steps {
+            step.gap *= pace;
+        }
+        self
+    }
+
     pub fn name(i: usize) -> String {
         format!("s{i}")
     }
