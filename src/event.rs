@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::check::severity::Severity;
 use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
 
@@ -33,6 +34,10 @@ pub mod phrase {
     pub const HEALED: &str = " healthy again without restart";
     /// Followed by the service.
     pub const CANNOT_CHECK: &str = "Cannot check ";
+    /// Followed by the service.
+    pub const FALLBACK: &str = "Executing fallback command for ";
+    /// Follows the service.
+    pub const DEGRADED: &str = " is degraded";
 
     /// Text from outside that contains one of these is written so that it does not: neither the
     /// statistics nor anybody's `grep` may take a detail for something that happened.
@@ -49,6 +54,8 @@ pub mod phrase {
         "is blocked by",
         "healthy again without restart",
         "Cannot check",
+        "Executing fallback command for",
+        "is degraded",
         "Recovery successful",
         "Recovery failed",
     ];
@@ -110,8 +117,12 @@ pub enum EventKind {
         reason: String,
         /// `None`: about to try; else why it is left (given up, blocked by db, starting, …).
         left_because: Option<String>,
+        /// The `failure_threshold` that it has not reached: `… (failure 1 of 3)`.
+        below: Option<u32>,
         /// Failed looks in a row, this one included.
         consecutive_failures: u32,
+        /// How bad it is; unknown in lines of older versions.
+        severity: Option<Severity>,
     },
     /// `Cannot check S`
     CannotCheck {
@@ -167,6 +178,22 @@ pub enum EventKind {
         reason: String,
         /// How the restart itself ended (`exit 127`, …).
         restart_result: String,
+        /// How bad the failure is; unknown in lines of older versions.
+        severity: Option<Severity>,
+    },
+    /// `Executing fallback command for S`
+    ExecutingFallback {
+        /// What was run, masked.
+        what: String,
+    },
+    /// `S is degraded`
+    Degraded {
+        /// From the beginning of the attempt.
+        duration: Duration,
+        /// What the last look said.
+        reason: String,
+        /// How the steps that were tried ended, the fallback last.
+        result: String,
     },
     /// Anything else worth a line; never counted by statistics.
     Note {

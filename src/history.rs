@@ -1,9 +1,12 @@
-//! The failure window: record an attempt, prune old ones, count what is left. `now` is an argument.
+//! The failure window: record an attempt or a step of a chain, prune old ones, count what is left. `now` is an
+//! argument.
 
 use std::time::Duration;
 
+use crate::check::severity::Severity;
 use crate::clock::Timestamp;
-use crate::state::{Attempt, AttemptResult};
+use crate::config::model::Strategy;
+use crate::state::{Attempt, AttemptResult, Chain, ServiceState};
 
 /// Reads attempts of the future as made now, and drops those that have left the window.
 ///
@@ -55,6 +58,37 @@ pub fn conclude(attempts: &mut [Attempt], result: AttemptResult) {
     if let Some(last) = attempts.last_mut() {
         last.result = result;
     }
+}
+
+/// The chain of a service, where it began within the window.
+#[must_use]
+pub fn chain(state: &ServiceState, now: Timestamp, window: Duration) -> Option<&Chain> {
+    state.chain.as_ref().filter(|chain| age(chain.began, now) < window)
+}
+
+/// Records a step that is about to be made. The `first` one of a pass begins the chain at its top, and where
+/// the window of the last chain is over, a new one.
+pub fn step(
+    state: &mut ServiceState,
+    step: Strategy,
+    severity: Severity,
+    first: bool,
+    now: Timestamp,
+    window: Duration,
+) {
+    let failures_before = state.consecutive_failures;
+    if chain(state, now, window).is_none() {
+        state.chain =
+            Some(Chain { began: now, failures_before, severity, steps: vec![], degraded_since: None });
+    }
+    let Some(chain) = &mut state.chain else { return };
+    chain.began = chain.began.min(now);
+    chain.severity = severity;
+    if first {
+        chain.steps.clear();
+        chain.degraded_since = None;
+    }
+    chain.steps.push(step);
 }
 
 /// Age of an attempt; one in the future has none.

@@ -8,7 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::severity::Severity;
 use crate::clock::Timestamp;
+use crate::config::model::Strategy;
 
 /// The schema this program writes. A file with a higher number is refused, not overwritten.
 pub const SCHEMA: u32 = 1;
@@ -40,6 +42,9 @@ pub struct ServiceState {
     /// The container start for which the start period was granted; forgotten at a healthy look.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub start_granted: Option<Timestamp>,
+    /// What was tried against the present failure; forgotten at a healthy look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
     /// The open incident.
     #[serde(default)]
     pub incident: Option<Incident>,
@@ -62,6 +67,7 @@ impl ServiceState {
             unknown_since: None,
             attempts: Vec::new(),
             start_granted: None,
+            chain: None,
             incident: None,
             last_incident: None,
         }
@@ -72,6 +78,7 @@ impl ServiceState {
         self.turn(Status::Healthy, now);
         self.consecutive_failures = 0;
         self.start_granted = None;
+        self.chain = None;
     }
 
     /// A look said unhealthy, and it counts.
@@ -97,6 +104,24 @@ impl ServiceState {
         self.unknown_looks = 0;
         self.unknown_since = None;
     }
+}
+
+/// The steps that were tried against a failure, one window long: then it begins anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// When its first step was recorded.
+    #[serde(with = "time::serde::rfc3339")]
+    pub began: Timestamp,
+    /// Failed looks in a row before the one it began at: only later ones count for the escalation.
+    pub failures_before: u32,
+    /// The severity of the failure when its last step was recorded.
+    pub severity: Severity,
+    /// Steps of the last pass that made any, each recorded before it was made.
+    #[serde(default)]
+    pub steps: Vec<Strategy>,
+    /// Since when its fallback is what runs.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub degraded_since: Option<Timestamp>,
 }
 
 /// So many looks in a row must have been unable to tell before that is told.
@@ -146,6 +171,8 @@ pub enum AlertKind {
     ServiceCrashLoop,
     /// Down, and no way to restart it.
     ServiceDown,
+    /// Down, and kept going in a reduced way.
+    ServiceDegraded,
     /// It could not be looked at twice in a row.
     CheckImpossible,
     /// The engine could not be asked twice in a row.
@@ -160,7 +187,10 @@ impl AlertKind {
     /// Whether it says that a service is down; only such an alert is followed by a `SERVICE-RECOVERED`.
     #[must_use]
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::ServiceRecoveryFailed | Self::ServiceCrashLoop | Self::ServiceDown)
+        matches!(
+            self,
+            Self::ServiceRecoveryFailed | Self::ServiceCrashLoop | Self::ServiceDown | Self::ServiceDegraded
+        )
     }
 
     /// Its name in messages and files.
@@ -170,6 +200,7 @@ impl AlertKind {
             Self::ServiceRecoveryFailed => "SERVICE-RECOVERY-FAILED",
             Self::ServiceCrashLoop => "SERVICE-CRASH-LOOP",
             Self::ServiceDown => "SERVICE-DOWN",
+            Self::ServiceDegraded => "SERVICE-DEGRADED",
             Self::CheckImpossible => "CHECK-IMPOSSIBLE",
             Self::EngineUnreachable => "ENGINE-UNREACHABLE",
             Self::RecoveryConfigInvalid => "RECOVERY-CONFIG-INVALID",

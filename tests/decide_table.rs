@@ -1,14 +1,18 @@
-//! The policy as a table: the full product of what a decision depends on, at boundary values, with values
-//! that make no difference folded (`a/b`, or `*` for all). A reviewer reads it as the policy; a change of it is a change here.
+//! The policy as two tables: the full product of what a decision depends on, at boundary values, with values
+//! that make no difference folded (`a/b`, or `*` for all). The first has the rules that leave a service alone, the
+//! second the chains of what is tried. A reviewer reads them as the policy; a change of it is a change here.
 
 mod sample;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use recovery::check::severity::Severity;
 use recovery::check::{Failure, Health, Unknown};
-use recovery::config::model::{ContainerStart, RestartMethod, Service, ServiceName};
-use recovery::decide::{Decision, Facts, Marker, Situation, Upstream, decide};
+use recovery::config::model::{ContainerStart, RestartMethod, Service, ServiceName, Strategy};
+use recovery::decide::{Decision, Facts, Marker, Reduced, Situation, Upstream, decide};
 use recovery::engine::ContainerEnd;
+use time::macros::datetime;
 
 /// One dimension of the product: its heading and its values.
 struct Factor {
@@ -20,6 +24,10 @@ type Change = fn(&mut Service, &mut Facts<'static>);
 
 static HEALTHY: Health = Health::Healthy;
 static UNHEALTHY: Health = Health::Unhealthy(Failure::HttpError);
+static TRANSIENT: Health = Health::Unhealthy(Failure::TimedOut { after: Duration::from_secs(5) });
+static CRITICAL: Health = Health::Unhealthy(Failure::Exit { code: 78, output: String::new() });
+static OWN: [Strategy; 3] = [Strategy::Restart, Strategy::RestartContainer, Strategy::Fallback];
+static OWN_MADE: [Strategy; 2] = [Strategy::Retry, Strategy::Restart];
 
 fn name(text: &str) -> ServiceName {
     ServiceName::new(text).expect("a valid name")
@@ -87,22 +95,111 @@ fn factors() -> Vec<Factor> {
             ],
         },
         Factor {
-            name: "restart",
+            name: "failure",
             values: vec![
-                ("none", |s, _| s.restart = RestartMethod::Never),
-                ("container", |s, _| s.restart = RestartMethod::Container),
-                ("command", |_, _| {}),
+                ("2 of 3", |s, _| s.policy.failure_threshold = 3),
+                ("2 of 2", |s, _| {
+                    s.policy.failure_threshold = 2;
+                }),
+            ],
+        },
+        restart(),
+        attempts(),
+        time_left(),
+    ]
+}
+
+fn made(facts: &mut Facts<'static>, steps: &'static [Strategy], worst: Severity) {
+    facts.made = steps;
+    facts.worst = Some(worst);
+}
+
+fn restart() -> Factor {
+    Factor {
+        name: "restart",
+        values: vec![
+            ("none", |s, _| s.restart = RestartMethod::Never),
+            ("container", |s, _| s.restart = RestartMethod::Container),
+            ("command", |_, _| {}),
+        ],
+    }
+}
+
+fn attempts() -> Factor {
+    Factor {
+        name: "attempts",
+        values: vec![
+            ("0 of 0", |s, _| s.max_failures = 0),
+            ("2 of 3", |_, f| f.attempts = 2),
+            ("3 of 3", |_, f| f.attempts = 3),
+        ],
+    }
+}
+
+fn time_left() -> Factor {
+    Factor { name: "time left", values: vec![("no", |_, f| f.time_left = false), ("yes", |_, _| {})] }
+}
+
+/// What the chains depend on, once nothing speaks for leaving the service alone.
+fn chain_factors() -> Vec<Factor> {
+    vec![
+        Factor {
+            name: "degraded",
+            values: vec![
+                ("yes", |_, f| {
+                    let since = datetime!(2026-11-21 10:00 UTC);
+                    f.degraded = Some(Reduced { since, until: datetime!(2026-11-21 11:00 UTC) });
+                }),
+                ("no", |_, _| {}),
             ],
         },
         Factor {
-            name: "attempts",
+            name: "severity",
             values: vec![
-                ("0 of 0", |s, _| s.max_failures = 0),
-                ("2 of 3", |_, f| f.attempts = 2),
-                ("3 of 3", |_, f| f.attempts = 3),
+                ("transient", |_, f| f.health = &TRANSIENT),
+                ("recoverable", |_, f| f.health = &UNHEALTHY),
+                ("critical", |_, f| f.health = &CRITICAL),
             ],
         },
-        Factor { name: "time left", values: vec![("no", |_, f| f.time_left = false), ("yes", |_, _| {})] },
+        Factor {
+            name: "look",
+            values: vec![("5 of 5", |_, f| f.escalating = 5), ("6 of 5", |_, f| f.escalating = 6)],
+        },
+        Factor {
+            name: "fallback_cmd",
+            values: vec![
+                ("none", |_, _| {}),
+                ("set", |s, _| s.policy.fallback_cmd = Some("web --readonly &".into())),
+            ],
+        },
+        Factor {
+            name: "strategies",
+            values: vec![
+                ("default", |_, _| {}),
+                ("own", |s, _| s.policy.strategies.recoverable = OWN.to_vec()),
+            ],
+        },
+        Factor {
+            name: "made",
+            values: vec![
+                ("nothing", |_, _| {}),
+                ("retry", |_, f| made(f, &OWN_MADE[..1], Severity::Transient)),
+                ("retry, restart", |_, f| made(f, &OWN_MADE, Severity::Transient)),
+                ("restart", |_, f| made(f, &OWN[..1], Severity::Recoverable)),
+                ("restart, restart-container", |_, f| {
+                    made(f, &OWN[..2], Severity::Recoverable);
+                    f.container_spent = true;
+                }),
+            ],
+        },
+        Factor {
+            name: "restart",
+            values: vec![("none", |s, _| s.restart = RestartMethod::Never), ("command", |_, _| {})],
+        },
+        Factor {
+            name: "attempts",
+            values: vec![("2 of 3", |_, f| f.attempts = 2), ("3 of 3", |_, f| f.attempts = 3)],
+        },
     ]
 }
 
@@ -117,6 +214,12 @@ fn facts() -> Facts<'static> {
         container: Situation::Running,
         attempts: 0,
         free_at: None,
+        failures: 2,
+        escalating: 1,
+        made: &[],
+        worst: None,
+        container_spent: false,
+        degraded: None,
         time_left: true,
     }
 }
@@ -130,7 +233,9 @@ fn word(decision: &Decision) -> String {
         Decision::Blocked { by } => format!("Blocked by {by}"),
         Decision::NoWay(why) => format!("NoWay: {why:?}"),
         Decision::GiveUp { attempts, .. } => format!("GiveUp ({attempts})"),
-        Decision::Restart { attempt, action } => format!("Restart {attempt}: {action:?}"),
+        Decision::Restart { attempt, action, .. } => format!("Restart {attempt}: {action:?}"),
+        Decision::Tolerate { failures, threshold } => format!("Tolerate {failures} of {threshold}"),
+        Decision::Degraded(_) => "Degraded".into(),
         other => format!("{other:?}"),
     }
 }
@@ -184,10 +289,9 @@ fn rows(tree: &Tree, width: usize, prefix: &mut Vec<String>, out: &mut Vec<Vec<S
     }
 }
 
-fn table() -> String {
-    let factors = factors();
+fn table(factors: &[Factor]) -> String {
     let mut out = Vec::new();
-    rows(&tree(&factors, &mut Vec::new()), factors.len(), &mut Vec::new(), &mut out);
+    rows(&tree(factors, &mut Vec::new()), factors.len(), &mut Vec::new(), &mut out);
     let mut head: Vec<String> = factors.iter().map(|factor| factor.name.to_owned()).collect();
     head.push("decision".into());
     out.insert(0, head);
@@ -204,5 +308,10 @@ fn table() -> String {
 
 #[test]
 fn the_policy_is_this_table() {
-    insta::assert_snapshot!("policy", table());
+    insta::assert_snapshot!("policy", table(&factors()));
+}
+
+#[test]
+fn the_chains_are_this_table() {
+    insta::assert_snapshot!("chains", table(&chain_factors()));
 }

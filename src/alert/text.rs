@@ -97,6 +97,7 @@ impl Story {
 #[must_use]
 pub fn priority(kind: AlertKind) -> u8 {
     match kind {
+        AlertKind::ServiceDegraded => 4,
         kind if kind.is_failure() => 5,
         AlertKind::ServiceRecovered => 3,
         _ => 4,
@@ -107,6 +108,7 @@ pub fn priority(kind: AlertKind) -> u8 {
 #[must_use]
 pub fn tags(kind: AlertKind) -> Vec<String> {
     let tags: &[&str] = match kind {
+        AlertKind::ServiceDegraded => &["warning"],
         kind if kind.is_failure() => &["rotating_light", "alert", "auto-recovery"],
         AlertKind::ServiceRecovered => &["white_check_mark"],
         _ => &["warning"],
@@ -122,6 +124,7 @@ pub fn title(story: &Story) -> String {
         AlertKind::ServiceRecoveryFailed => format!("{subject} Recovery Failed"),
         AlertKind::ServiceCrashLoop => format!("{subject} Crash Loop"),
         AlertKind::ServiceDown => format!("{subject} Down"),
+        AlertKind::ServiceDegraded => format!("{subject} Degraded"),
         AlertKind::CheckImpossible => format!("{subject} Cannot Be Checked"),
         AlertKind::EngineUnreachable => format!("Docker Unreachable on {host}"),
         AlertKind::RecoveryConfigInvalid => format!("Recovery Configuration Invalid on {host}"),
@@ -162,6 +165,9 @@ fn head(story: &Story, out: &mut Lines) {
         AlertKind::ServiceRecoveryFailed => ("Failed health check", "Failed", "Manual intervention needed"),
         AlertKind::ServiceCrashLoop => ("Failed health check", "Given up", "Manual intervention needed"),
         AlertKind::ServiceDown => ("Failed health check", "None configured", "Manual intervention needed"),
+        AlertKind::ServiceDegraded => {
+            ("Degraded, its fallback runs", "Failed", "Look after it before its fallback is not enough")
+        }
         AlertKind::CheckImpossible => {
             ("Cannot be checked", "None, its health is not known", "Make the check possible again")
         }

@@ -1,10 +1,12 @@
 //! What a look at a service can say: healthy, unhealthy with a reason, or unknown with a reason.
 //!
 //! The reasons are data; their `Display` is the only wording, shared by log, alert and dry run.
-//! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`].
+//! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`];
+//! how bad a failure is says [`severity`].
 
 pub mod expect;
 pub mod judge;
+pub mod severity;
 
 use std::fmt;
 use std::time::Duration;
@@ -68,6 +70,13 @@ pub enum Failure {
     },
     /// An expectation did not hold; path, expected and found are in the text.
     Expectation(String),
+    /// It was well, but not for as many looks in a row as are asked for.
+    Unsteady {
+        /// Healthy looks in a row at the end.
+        healthy: u32,
+        /// Asked for.
+        wanted: u32,
+    },
     /// Its container is not running.
     ContainerNotRunning {
         /// The container's name.
@@ -92,6 +101,9 @@ impl fmt::Display for Failure {
                 None => write!(f, "exit {code}"),
             },
             Self::Expectation(text) => f.write_str(text),
+            Self::Unsteady { healthy, wanted } => {
+                write!(f, "healthy for only {healthy} of {wanted} looks in a row within the startup time-out")
+            }
             Self::ContainerNotRunning { container, exit_code } => {
                 write!(f, "container {container} is not running: exited {exit_code}")
             }

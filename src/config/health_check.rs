@@ -6,7 +6,7 @@ use super::expectations::{compile, read as expectations};
 use super::field::{Field, Section, is_variable_name};
 use super::model::{CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, StatusSet, Vantage};
 use super::problem::{Severity, quoted};
-use super::service::{DAY, SERVICE_KEYS, check_timeout};
+use super::service::{DAY, all_keys, check_timeout};
 
 const COMMON: [&str; 4] = ["type", "timeout_seconds", "from", "interval_seconds"];
 const HTTP: [&str; 8] = [
@@ -95,7 +95,7 @@ fn only_known(section: &Section<'_, '_>, kind: Option<Kind>) {
         None => COMMON.iter().chain(all()).copied().collect(),
     };
     section.only_or(&known, |key| {
-        if SERVICE_KEYS.contains(&key) {
+        if all_keys().contains(&key) {
             return Some((Severity::Error, "belongs to the service, one level up".to_owned()));
         }
         let (name, _) = Kind::ALL.iter().find(|(_, other)| other.keys().contains(&key))?;

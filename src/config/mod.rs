@@ -8,6 +8,7 @@ pub mod load;
 pub mod locate;
 pub mod model;
 pub mod pattern;
+mod policy;
 pub mod problem;
 pub mod read;
 pub mod suggest;

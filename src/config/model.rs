@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::expect::JsonExpectation;
+use crate::check::severity::{Severity, SeverityMap};
 
 /// A service's name: letters, digits, `.`, `_`, `-`, at most 128, not starting with `.` or `-`.
 /// It is used as a file name.
@@ -107,6 +108,95 @@ pub struct Service {
     pub user: Option<String>,
     /// Services that must be up before this one; all exist.
     pub dependencies: Vec<ServiceName>,
+    /// How its failures are judged, and what is tried against them.
+    pub policy: Policy,
+}
+
+/// How failures are judged, and what is tried against them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// So many failed looks in a row before anything is done, at least 1.
+    pub failure_threshold: u32,
+    /// So many healthy looks in a row before a restart counts as a recovery, at least 1.
+    pub success_threshold: u32,
+    /// After so many failed looks in a row a failure counts as worse than it is, at least 1.
+    pub escalate_after: u32,
+    /// The owner's own severities.
+    pub severity: SeverityMap,
+    /// What is tried.
+    pub strategies: Strategies,
+    /// How the strategy `retry` looks again.
+    pub retry: Retry,
+    /// Shell text run before a restart, where the service runs.
+    pub cleanup_cmd: Option<String>,
+    /// Shell text after which the service runs in a reduced way.
+    pub fallback_cmd: Option<String>,
+}
+
+/// What is tried against a failure of each severity, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strategies {
+    /// Of [`Severity::Transient`].
+    pub transient: Vec<Strategy>,
+    /// Of [`Severity::Recoverable`].
+    pub recoverable: Vec<Strategy>,
+    /// Of [`Severity::Critical`].
+    pub critical: Vec<Strategy>,
+}
+
+impl Strategies {
+    /// Unless the file says otherwise.
+    pub const TRANSIENT: [Strategy; 2] = [Strategy::Retry, Strategy::Restart];
+    /// Unless the file says otherwise.
+    pub const RECOVERABLE: [Strategy; 2] = [Strategy::Restart, Strategy::Fallback];
+    /// Unless the file says otherwise.
+    pub const CRITICAL: [Strategy; 1] = [Strategy::Fallback];
+
+    /// The chain for that severity.
+    #[must_use]
+    pub fn of(&self, severity: Severity) -> &[Strategy] {
+        match severity {
+            Severity::Transient => &self.transient,
+            Severity::Recoverable => &self.recoverable,
+            Severity::Critical => &self.critical,
+        }
+    }
+}
+
+/// One step of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Look again a few times, ever more slowly.
+    Retry,
+    /// The service's own restart: `restart_cmd` or its container.
+    Restart,
+    /// Restart its container.
+    RestartContainer,
+    /// Run `fallback_cmd`; the service is then degraded.
+    Fallback,
+}
+
+impl Strategy {
+    /// As it stands in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Restart => "restart",
+            Self::RestartContainer => "restart-container",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+/// Looks at once, then after the base delay, twice that, four times that, …
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Looks in all, at least 1.
+    pub attempts: u32,
+    /// Before the second look.
+    pub base_delay: Duration,
 }
 
 /// How a service is restarted.

@@ -73,6 +73,7 @@ fn whole(root: &Field<'_, '_>, path: &Path, default_state_dir: PathBuf) -> Optio
     rules::dependencies(root.cx, &mut drafts);
     rules::restarts(&mut drafts, &settings);
     rules::windows(&mut drafts, &settings);
+    rules::policies(&drafts);
     let mut notifications = notifications.notifications;
     if drafts.iter().any(|draft| matches!(draft.service.notify, Notify::Topic(_))) {
         notifications.server.get_or_insert_with(|| notifications::PUBLIC_SERVER.to_owned());
@@ -160,6 +161,7 @@ fn draft<'a, 't>(
         user: text(&keys.user, &defaults.user),
         // Filled by `rules::dependencies`, which knows all names.
         dependencies: Vec::new(),
+        policy: keys.policy.policy(&defaults.policy),
     };
     let mut keys = keys;
     keys.restart = keys.restart.or_else(|| defaults.restart.clone());

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::field::{Context, Field};
-use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings};
+use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings, Strategy};
 use super::problem::Severity;
 use super::service::Draft;
 use super::suggest::suggest;
@@ -116,6 +116,48 @@ fn complain_of_restart(draft: &Draft<'_, '_>, others: &[&str]) {
     }
 }
 
+/// Complains of strategies that can never be made, and of commands that no strategy runs.
+pub(super) fn policies(drafts: &[Draft<'_, '_>]) {
+    for draft in drafts.iter().filter(|draft| draft.service.enabled) {
+        let (service, keys) = (&draft.service, &draft.keys.policy);
+        let policy = &service.policy;
+        let has = |step: Strategy| {
+            let chains = &policy.strategies;
+            [&chains.transient, &chains.recoverable, &chains.critical].into_iter().any(|c| c.contains(&step))
+        };
+        if let Some((chains, field)) = &keys.strategies {
+            let never = matches!(draft.keys.restart, Some((RestartMethod::Never, _)));
+            if chains.names(Strategy::RestartContainer) && service.container.is_none() {
+                field.error("\"restart-container\" needs a container");
+            }
+            if never && (chains.names(Strategy::Restart) || chains.names(Strategy::RestartContainer)) {
+                field.error("restarts it, but \"restart\" is \"none\"; leave one of them out");
+            }
+            if chains.names(Strategy::Fallback) && policy.fallback_cmd.is_none() {
+                field.warn("\"fallback\" does nothing without a fallback_cmd");
+            }
+        }
+        if let Some((_, field)) = keys.fallback_cmd.as_ref().filter(|_| !has(Strategy::Fallback)) {
+            field.warn("no strategy runs it; add \"fallback\" to one of strategies");
+        }
+        let restarts = has(Strategy::Restart) || has(Strategy::RestartContainer);
+        if let Some((_, field)) = keys.cleanup_cmd.as_ref().filter(|_| !restarts || service.max_failures == 0)
+        {
+            field.warn("it is run before a restart, and nothing restarts this service");
+        }
+        if let Some((wanted, field)) = &keys.success_threshold {
+            let time = service.startup_timeout - service.startup_delay;
+            if Duration::from_secs(u64::from(wanted - 1)) > time {
+                field.warn(format!(
+                    "{wanted} looks, one a second, do not fit between startup_delay_seconds and \
+                     startup_timeout_seconds ({} s): no restart would ever count as a recovery",
+                    time.as_secs_f64()
+                ));
+            }
+        }
+    }
+}
+
 impl Draft<'_, '_> {
     /// A warning at the service's name.
     fn warn(&self, text: impl Into<String>) {
@@ -126,7 +168,8 @@ impl Draft<'_, '_> {
 /// Computes the default failure windows, and warns of those that can never trip.
 pub(super) fn windows(drafts: &mut [Draft<'_, '_>], settings: &Settings) {
     for draft in drafts.iter_mut() {
-        let period = period(&draft.service, settings);
+        // Where it fails again after each restart, so many looks lie between two attempts.
+        let period = period(&draft.service, settings).saturating_mul(draft.service.policy.failure_threshold);
         let max = draft.service.max_failures;
         draft.service.failure_window = match &draft.keys.failure_window {
             Some((window, _)) => *window,

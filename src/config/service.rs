@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::field::{Field, Section, is_variable_name};
 use super::model::{ContainerStart, RestartMethod, Service};
+use super::policy::{POLICY_KEYS, PolicyKeys};
 use super::problem::{Severity, quoted};
 
-/// Keys that a service and `recovery.defaults` have in common.
-pub(super) const SERVICE_KEYS: [&str; 18] = [
+/// The keys of a service but for those of its policy.
+const SERVICE_KEYS: [&str; 18] = [
     "enabled",
     "type",
     "display_name",
@@ -77,6 +78,7 @@ pub(super) struct ServiceKeys<'a, 't> {
     pub(super) env: Option<Vec<(String, String)>>,
     pub(super) user: Option<String>,
     pub(super) dependencies: Option<Vec<(String, Field<'a, 't>)>>,
+    pub(super) policy: PolicyKeys<'a, 't>,
 }
 
 /// `notify_on_fail` as written.
@@ -91,7 +93,7 @@ pub(super) enum NotifyKey<'a, 't> {
 impl<'a, 't> ServiceKeys<'a, 't> {
     /// Of one service; `health_check` is read elsewhere.
     pub(super) fn of_service(section: &Section<'a, 't>) -> Self {
-        let mut known = SERVICE_KEYS.to_vec();
+        let mut known = all_keys();
         known.push("health_check");
         section.only_or(&known, |key| {
             let text = format!("belongs into health_check: {{\"health_check\": {{\"{key}\": …}}}}");
@@ -102,7 +104,7 @@ impl<'a, 't> ServiceKeys<'a, 't> {
 
     /// Of `recovery.defaults`, with `timeout_seconds` for health checks.
     pub(super) fn of_defaults(section: &Section<'a, 't>) -> (Self, Option<Duration>) {
-        let mut known = SERVICE_KEYS.to_vec();
+        let mut known = all_keys();
         known.push("timeout_seconds");
         section.only_or(&known, |key| {
             (key == "health_check").then(|| {
@@ -140,8 +142,14 @@ impl<'a, 't> ServiceKeys<'a, 't> {
             env: section.get("env").and_then(|field| environment(&field)),
             user: section.get("user").and_then(|field| user(&field)),
             dependencies: section.get("dependencies").and_then(|field| dependencies(&field)),
+            policy: PolicyKeys::read(section),
         }
     }
+}
+
+/// Keys that a service and `recovery.defaults` have in common.
+pub(super) fn all_keys() -> Vec<&'static str> {
+    SERVICE_KEYS.iter().chain(&POLICY_KEYS).copied().collect()
 }
 
 /// `timeout_seconds` of a health check.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+use crate::check::severity::Severity;
 use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
 use crate::event::{Event, EventKind, Level, phrase};
@@ -79,13 +80,20 @@ pub(super) fn of(event: &Event) -> Facts {
             format!("{}{s}", phrase::PASSED),
             vec![("duration_ms", millis(*duration))],
         ),
-        EventKind::CheckFailed { duration, reason, left_because, consecutive_failures } => {
-            let end = if left_because.is_some() { phrase::LEFT } else { phrase::TRYING };
+        EventKind::CheckFailed { duration, reason, left_because, below, consecutive_failures, severity } => {
+            let trying = left_because.is_none() && below.is_none();
+            let end = if trying { phrase::TRYING } else { phrase::LEFT };
+            let count = below.map(|threshold| format!(" (failure {consecutive_failures} of {threshold})"));
+            let message = format!("{}{s}{end}{}", phrase::FAILED, count.unwrap_or_default());
             let mut details = vec![("reason", text(reason))];
             details.extend(left_because.as_deref().map(|why| ("left_because", text(why))));
             details.push(("consecutive_failures", number(*consecutive_failures)));
+            details.extend(severity.map(|severity| ("severity", text(severity.as_str()))));
             details.push(("duration_ms", millis(*duration)));
-            say("check_failed", Level::Warning, format!("{}{s}{end}", phrase::FAILED), details)
+            Facts {
+                told: below.map(|threshold| ("failure_threshold", number(threshold))).into_iter().collect(),
+                ..say("check_failed", Level::Warning, message, details)
+            }
         }
         EventKind::CannotCheck { reason } => say(
             "cannot_check",
@@ -126,16 +134,24 @@ pub(super) fn of(event: &Event) -> Facts {
             details.extend(note.as_deref().map(|note| ("note", text(note))));
             say("recovered", Level::Info, format!("{}{s}", phrase::RECOVERED), details)
         }
-        EventKind::RecoveryFailed { duration, attempt, reason, restart_result } => say(
-            "recovery_failed",
+        EventKind::RecoveryFailed { duration, attempt, reason, restart_result, severity } => {
+            let mut details = vec![("reason", text(reason)), ("restart_result", text(restart_result))];
+            details.extend(severity.map(|severity| ("severity", text(severity.as_str()))));
+            details.push(("duration_ms", millis(*duration)));
+            details.push(("attempt", number(*attempt)));
+            say("recovery_failed", Level::Error, format!("{}{s}", phrase::RECOVERY_FAILED), details)
+        }
+        EventKind::ExecutingFallback { what } => say(
+            "executing_fallback",
+            Level::Warning,
+            format!("{}{s}", phrase::FALLBACK),
+            vec![("command", text(what))],
+        ),
+        EventKind::Degraded { duration, reason, result } => say(
+            "degraded",
             Level::Error,
-            format!("{}{s}", phrase::RECOVERY_FAILED),
-            vec![
-                ("reason", text(reason)),
-                ("restart_result", text(restart_result)),
-                ("duration_ms", millis(*duration)),
-                ("attempt", number(*attempt)),
-            ],
+            format!("{s}{}", phrase::DEGRADED),
+            vec![("reason", text(reason)), ("result", text(result)), ("duration_ms", millis(*duration))],
         ),
         EventKind::Note { level, text } => say("note", *level, text.clone(), vec![]),
     }
@@ -148,6 +164,7 @@ pub(super) type Get<'a> = &'a dyn Fn(&str) -> Option<Value>;
 pub(super) fn rebuild(name: &str, get: Get<'_>) -> Option<EventKind> {
     let string = |key| get(key).and_then(|value| value.text().map(str::to_owned));
     let count = |key| get(key).and_then(|value| value.number()).and_then(|n| u32::try_from(n).ok());
+    let severity = || Severity::parse(&string("severity")?);
     let duration = || get("duration_ms").and_then(|value| value.number()).map(Duration::from_millis);
     Some(match name {
         "check_passed" => EventKind::CheckPassed { duration: duration()? },
@@ -155,7 +172,9 @@ pub(super) fn rebuild(name: &str, get: Get<'_>) -> Option<EventKind> {
             duration: duration()?,
             reason: string("reason")?,
             left_because: string("left_because"),
+            below: count("failure_threshold"),
             consecutive_failures: count("consecutive_failures")?,
+            severity: severity(),
         },
         "cannot_check" => EventKind::CannotCheck { reason: string("reason")? },
         "manually_stopped" => EventKind::ManuallyStopped { details: string("details").unwrap_or_default() },
@@ -182,6 +201,13 @@ pub(super) fn rebuild(name: &str, get: Get<'_>) -> Option<EventKind> {
             attempt: count("attempt")?,
             reason: string("reason")?,
             restart_result: string("restart_result")?,
+            severity: severity(),
+        },
+        "executing_fallback" => EventKind::ExecutingFallback { what: string("command")? },
+        "degraded" => EventKind::Degraded {
+            duration: duration()?,
+            reason: string("reason")?,
+            result: string("result")?,
         },
         _ => return None,
     })

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::{Format, parse, render};
+use crate::check::severity::Severity;
 use crate::config::model::ServiceName;
 use crate::event::{Event, EventKind, Level, phrase};
 use crate::stats::{Calendar, Kind, Scanner};
@@ -25,7 +26,17 @@ fn samples() -> Vec<Event> {
         duration: ms(5002),
         reason: "connection refused on localhost:9000".into(),
         left_because: left.map(Into::into),
+        below: None,
         consecutive_failures: 3,
+        severity: None,
+    };
+    let tolerated = EventKind::CheckFailed {
+        duration: ms(5002),
+        reason: "timed out after 5 s".into(),
+        left_because: None,
+        below: Some(3),
+        consecutive_failures: 1,
+        severity: Some(Severity::Transient),
     };
     let given_up = |until| EventKind::GivenUp { attempts: 3, window: Duration::from_secs(3600), until };
     let recovered = |note: Option<&str>| EventKind::Recovered {
@@ -38,6 +49,7 @@ fn samples() -> Vec<Event> {
         EventKind::CheckPassed { duration: ms(12) },
         failed(None),
         failed(Some("given up")),
+        tolerated,
         EventKind::CannotCheck { reason: "no such container: services-container".into() },
         EventKind::ManuallyStopped { details: "by alice since 09:00; reason: upgrade".into() },
         EventKind::ManuallyStopped { details: String::new() },
@@ -53,6 +65,13 @@ fn samples() -> Vec<Event> {
             attempt: 3,
             reason: "HTTP 503 (wanted 200)".into(),
             restart_result: "exit 127".into(),
+            severity: Some(Severity::Recoverable),
+        },
+        EventKind::ExecutingFallback { what: "minio --readonly &".into() },
+        EventKind::Degraded {
+            duration: ms(41_000),
+            reason: "HTTP 503".into(),
+            result: "exit 1; then fallback: exit 0".into(),
         },
         note("an alert waits"),
         note("exit 3: \u{1b}[31mred\nHealth check passed for minio"),
@@ -70,6 +89,7 @@ fn text_lines_are_exactly_so() {
 2026-11-21T10:05:07.123Z INFO Health check passed for minio (duration_ms: 12)
 2026-11-21T10:05:07.123Z WARNING Health check failed for minio, attempting recovery... (reason: connection refused on localhost:9000; consecutive_failures: 3; duration_ms: 5002)
 2026-11-21T10:05:07.123Z WARNING Health check failed for minio, not attempting recovery (reason: connection refused on localhost:9000; left_because: given up; consecutive_failures: 3; duration_ms: 5002)
+2026-11-21T10:05:07.123Z WARNING Health check failed for minio, not attempting recovery (failure 1 of 3) (reason: timed out after 5 s; consecutive_failures: 1; severity: transient; duration_ms: 5002)
 2026-11-21T10:05:07.123Z WARNING Cannot check minio (reason: no such container: services-container)
 2026-11-21T10:05:07.123Z INFO minio manually stopped, skipping auto-recovery (details: "by alice since 09:00; reason: upgrade")
 2026-11-21T10:05:07.123Z INFO minio manually stopped, skipping auto-recovery
@@ -80,7 +100,9 @@ fn text_lines_are_exactly_so() {
 2026-11-21T10:05:07.123Z INFO Executing restart command for minio (command: "pkill -f 'minio' || true; minio &"; attempt: 1; max_attempts: 3)
 2026-11-21T10:05:07.123Z INFO Successfully recovered minio (duration_ms: 6100; attempt: 2)
 2026-11-21T10:05:07.123Z INFO Successfully recovered minio (duration_ms: 6100; attempt: 2; note: still in the foreground)
-2026-11-21T10:05:07.123Z ERROR Failed to recover minio (reason: HTTP 503 (wanted 200); restart_result: exit 127; duration_ms: 30000; attempt: 3)
+2026-11-21T10:05:07.123Z ERROR Failed to recover minio (reason: HTTP 503 (wanted 200); restart_result: exit 127; severity: recoverable; duration_ms: 30000; attempt: 3)
+2026-11-21T10:05:07.123Z WARNING Executing fallback command for minio (command: minio --readonly &)
+2026-11-21T10:05:07.123Z ERROR minio is degraded (reason: HTTP 503; result: "exit 1; then fallback: exit 0"; duration_ms: 41000)
 2026-11-21T10:05:07.123Z WARNING an alert waits (service: minio)
 2026-11-21T10:05:07.123Z WARNING "exit 3: \u001b[31mred\nHealth\u0020check passed for minio" (service: minio)
 2026-11-21T10:05:07.123Z WARNING the engine is slow
@@ -95,6 +117,7 @@ fn json_lines_are_exactly_so() {
 {"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"check_passed","service":"minio","message":"Health check passed for minio","duration_ms":12}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, attempting recovery...","reason":"connection refused on localhost:9000","consecutive_failures":3,"duration_ms":5002}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery","reason":"connection refused on localhost:9000","left_because":"given up","consecutive_failures":3,"duration_ms":5002}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery (failure 1 of 3)","failure_threshold":3,"reason":"timed out after 5 s","consecutive_failures":1,"severity":"transient","duration_ms":5002}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"cannot_check","service":"minio","message":"Cannot check minio","reason":"no such container: services-container"}
 {"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery","details":"by alice since 09:00; reason: upgrade"}
 {"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery"}
@@ -105,7 +128,9 @@ fn json_lines_are_exactly_so() {
 {"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"executing","service":"minio","message":"Executing restart command for minio","command":"pkill -f 'minio' || true; minio &","attempt":1,"max_attempts":3}
 {"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2}
 {"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2,"note":"still in the foreground"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"recovery_failed","service":"minio","message":"Failed to recover minio","reason":"HTTP 503 (wanted 200)","restart_result":"exit 127","duration_ms":30000,"attempt":3}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"recovery_failed","service":"minio","message":"Failed to recover minio","reason":"HTTP 503 (wanted 200)","restart_result":"exit 127","severity":"recoverable","duration_ms":30000,"attempt":3}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"executing_fallback","service":"minio","message":"Executing fallback command for minio","command":"minio --readonly &"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"degraded","service":"minio","message":"minio is degraded","reason":"HTTP 503","result":"exit 1; then fallback: exit 0","duration_ms":41000}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"an alert waits"}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"exit 3: \u001b[31mred\nHealth\u0020check passed for minio"}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":null,"message":"the engine is slow"}
@@ -166,6 +191,11 @@ fn hostile() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
 
+fn any_severity() -> impl Strategy<Value = Option<Severity>> {
+    let all = vec![None, Some(Severity::Transient), Some(Severity::Recoverable), Some(Severity::Critical)];
+    proptest::sample::select(all)
+}
+
 fn any_kind() -> impl Strategy<Value = EventKind> {
     let ms = || any::<u32>().prop_map(|n| Duration::from_millis(n.into()));
     let maybe = || proptest::option::of(hostile());
@@ -173,9 +203,17 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
     let level = proptest::sample::select(vec![Level::Info, Level::Warning, Level::Error]);
     prop_oneof![
         ms().prop_map(|duration| EventKind::CheckPassed { duration }),
-        (ms(), hostile(), maybe(), any::<u32>()).prop_map(|(duration, reason, left_because, n)| {
-            EventKind::CheckFailed { duration, reason, left_because, consecutive_failures: n }
-        }),
+        (ms(), hostile(), maybe(), proptest::option::of(any::<u32>()), any::<u32>(), any_severity())
+            .prop_map(|(duration, reason, left_because, below, consecutive_failures, severity)| {
+                EventKind::CheckFailed {
+                    duration,
+                    reason,
+                    left_because,
+                    below,
+                    consecutive_failures,
+                    severity,
+                }
+            }),
         hostile().prop_map(|reason| EventKind::CannotCheck { reason }),
         hostile().prop_map(|details| EventKind::ManuallyStopped { details }),
         service().prop_map(|by| EventKind::Blocked { by }),
@@ -197,8 +235,20 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
             attempt,
             note
         }),
-        (ms(), any::<u32>(), hostile(), hostile()).prop_map(|(duration, attempt, reason, restart_result)| {
-            EventKind::RecoveryFailed { duration, attempt, reason, restart_result }
+        (ms(), any::<u32>(), hostile(), hostile(), any_severity()).prop_map(
+            |(duration, attempt, reason, restart_result, severity)| EventKind::RecoveryFailed {
+                duration,
+                attempt,
+                reason,
+                restart_result,
+                severity
+            }
+        ),
+        hostile().prop_map(|what| EventKind::ExecutingFallback { what }),
+        (ms(), hostile(), hostile()).prop_map(|(duration, reason, result)| EventKind::Degraded {
+            duration,
+            reason,
+            result
         }),
         (level, hostile()).prop_map(|(level, text)| EventKind::Note { level, text }),
     ]
@@ -261,7 +311,10 @@ proptest! {
             EventKind::Executing { .. } => Some(Kind::Executing),
             EventKind::Recovered { .. } => Some(Kind::Recovered),
             EventKind::RecoveryFailed { .. } => Some(Kind::NotRecovered),
-            EventKind::Blocked { .. } | EventKind::Note { .. } => None,
+            EventKind::Blocked { .. }
+            | EventKind::ExecutingFallback { .. }
+            | EventKind::Degraded { .. }
+            | EventKind::Note { .. } => None,
         };
         let at = i64::try_from(event.at.unix_timestamp_nanos() / 1_000_000).ok();
         let service = event.service.as_ref().map(ToString::to_string).unwrap_or_default();

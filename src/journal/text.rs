@@ -83,12 +83,15 @@ fn sentence(rest: &str) -> Option<(&'static str, ServiceName, &str, Figures)> {
         (phrase::CANNOT_CHECK, "", "cannot_check"),
         ("", phrase::STOPPED, "manually_stopped"),
         ("", phrase::HEALED, "healed_without_restart"),
+        (phrase::FALLBACK, "", "executing_fallback"),
+        ("", phrase::DEGRADED, "degraded"),
     ];
     for (before, after, name) in verbs {
         if let Some((service, rest)) = rest.strip_prefix(before).and_then(service)
             && let Some(rest) = rest.strip_prefix(after)
         {
-            return Some((name, service, rest, vec![]));
+            let (rest, figures) = if after == phrase::LEFT { below(rest) } else { (rest, vec![]) };
+            return Some((name, service, rest, figures));
         }
     }
     let (subject, rest) = service(rest)?;
@@ -108,6 +111,18 @@ fn sentence(rest: &str) -> Option<(&'static str, ServiceName, &str, Figures)> {
         ("window_seconds".into(), Value::Number(window.parse().ok()?)),
     ];
     Some(("given_up", subject, rest, figures))
+}
+
+/// Splits ` (failure 1 of 3)` off the front, where it stands there.
+fn below(rest: &str) -> (&str, Figures) {
+    let found = rest.strip_prefix(" (failure ").and_then(|rest| rest.split_once(')'));
+    let threshold = found.and_then(|(count, _)| count.split_once(" of ")?.1.parse().ok());
+    match (found, threshold) {
+        (Some((_, rest)), Some(threshold)) => {
+            (rest, vec![("failure_threshold".into(), Value::Number(threshold))])
+        }
+        _ => (rest, vec![]),
+    }
 }
 
 /// Splits a service's name off the front.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::facts::Progress;
+use super::lines::Left;
 use super::look::{self, Sights};
 use super::outcome::{self, Outcome};
 use super::sight::Sight;
@@ -50,7 +52,7 @@ fn handle(pass: &Pass<'_>, service: &Service, first: &Sight) -> (Outcome, Sight)
     let upstream = facts::upstream(pass, service);
     let mut first = first.clone();
     look::marker_inside(pass, service, &mut first);
-    let decision = facts::consider(pass, service, &first, upstream.clone());
+    let decision = facts::decision(pass, service, &first, upstream.clone());
     if pass.scope.dry_run {
         return (Outcome::Would(decision), first);
     }
@@ -68,13 +70,13 @@ fn handle(pass: &Pass<'_>, service: &Service, first: &Sight) -> (Outcome, Sight)
         pass.emit(&service.name, EventKind::HealedWithoutRestart);
         return (Outcome::Healed, second);
     }
-    let decision = facts::consider_without_hope(pass, service, &second);
+    let decision = facts::decision_without_hope(pass, service, &second, &Progress::default());
     carry_out(pass, service, &second, decision)
 }
 
 fn carry_out(pass: &Pass<'_>, service: &Service, sight: &Sight, decision: Decision) -> (Outcome, Sight) {
     match decision {
-        Decision::Restart { .. } => recover(pass, service, sight),
+        decision if decision.acts() => recover(pass, service, sight),
         decision => (lines::leave(pass, service, sight, decision), sight.clone()),
     }
 }
@@ -82,14 +84,14 @@ fn carry_out(pass: &Pass<'_>, service: &Service, sight: &Sight, decision: Decisi
 /// Takes the service's lock and reads again what may have changed; only then the attempt begins.
 fn recover(pass: &Pass<'_>, service: &Service, sight: &Sight) -> (Outcome, Sight) {
     let not_recorded = |error: &dyn std::fmt::Display| {
-        lines::failed(pass, service, sight, Some("its state cannot be recorded".to_owned()), false);
+        lines::failed(pass, service, sight, Left::Because("its state cannot be recorded".to_owned()));
         pass.io_trouble(Some(&service.name), error);
         (Outcome::NotRecorded, sight.clone())
     };
     let guard = match pass.world.store.try_lock(&service.name, pass.now()) {
         Ok(Lock::Held(guard)) => guard,
         Ok(Lock::Busy(holder)) => {
-            lines::failed(pass, service, sight, Some(outcome::busy(&holder)), false);
+            lines::failed(pass, service, sight, Left::Because(outcome::busy(&holder)));
             return (Outcome::OtherPass(holder), sight.clone());
         }
         Err(error) => return not_recorded(&error),
@@ -100,10 +102,10 @@ fn recover(pass: &Pass<'_>, service: &Service, sight: &Sight) -> (Outcome, Sight
     };
     let marker = marker::on_machine(pass, &service.name);
     let sight = Sight { state: Some(state), marker, ..sight.clone() };
-    match facts::consider_without_hope(pass, service, &sight) {
-        Decision::Restart { action, .. } => {
+    match facts::decision_without_hope(pass, service, &sight, &Progress::default()) {
+        decision if decision.acts() => {
             lines::attempting(pass, service, &sight);
-            perform::attempt(pass, service, guard, sight, action)
+            perform::attempt(pass, service, guard, sight, decision)
         }
         decision => (lines::leave(pass, service, &sight, decision), sight),
     }

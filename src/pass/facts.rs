@@ -3,26 +3,64 @@
 use super::Pass;
 use super::sight::{Place, Sight};
 use crate::check::Health;
+use crate::check::severity::Severity;
 use crate::clock::Timestamp;
-use crate::config::model::Service;
-use crate::decide::{Decision, Facts, Situation, Upstream, decide};
+use crate::config::model::{Service, Strategy};
+use crate::decide::{self, Decision, Facts, Reduced, Situation, Upstream, decide};
 use crate::history;
 
-/// Decides about a service as it was seen.
-pub(super) fn consider(pass: &Pass<'_>, service: &Service, sight: &Sight, upstream: Upstream) -> Decision {
-    decide(service, &facts(pass, service, sight, upstream))
+/// How far a pass has come with the chain of one service.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress {
+    /// The steps that were made in this pass.
+    pub(super) made: Vec<Strategy>,
+    /// The worst severity that one of them was made against.
+    pub(super) worst: Option<Severity>,
+    /// Whether this pass has counted the failed look.
+    pub(super) counted: bool,
+}
+
+/// Decides about a service as it was seen first.
+pub(super) fn decision(pass: &Pass<'_>, service: &Service, sight: &Sight, upstream: Upstream) -> Decision {
+    decide(service, &facts(pass, service, sight, upstream, &Progress::default()))
 }
 
 /// The same where hope is over: a dependency that came back, or a container that was started, did not heal
-/// the service by itself, and its own restart is what is left.
-pub(super) fn consider_without_hope(pass: &Pass<'_>, service: &Service, sight: &Sight) -> Decision {
-    decide(service, &Facts { container: situation(sight), ..facts(pass, service, sight, Upstream::Fine) })
+/// the service by itself, and its own steps are what is left.
+pub(super) fn decision_without_hope(
+    pass: &Pass<'_>,
+    service: &Service,
+    sight: &Sight,
+    progress: &Progress,
+) -> Decision {
+    let facts = facts(pass, service, sight, Upstream::Fine, progress);
+    decide(service, &Facts { container: situation(sight), ..facts })
 }
 
-fn facts<'s>(pass: &Pass<'_>, service: &Service, sight: &'s Sight, upstream: Upstream) -> Facts<'s> {
+/// How bad what was seen is, with what its repetition makes of it.
+pub(super) fn severity(
+    pass: &Pass<'_>,
+    service: &Service,
+    sight: &Sight,
+    progress: &Progress,
+) -> Option<Severity> {
+    decide::severity(service, &facts(pass, service, sight, Upstream::Fine, progress))
+}
+
+fn facts<'s>(
+    pass: &Pass<'_>,
+    service: &Service,
+    sight: &'s Sight,
+    upstream: Upstream,
+    progress: &'s Progress,
+) -> Facts<'s> {
     let now = pass.now();
     let window = service.failure_window;
     let attempts = sight.state.as_ref().map_or(&[][..], |state| &state.attempts);
+    let failed = sight.state.as_ref().map_or(0, |state| state.consecutive_failures);
+    let failures = failed.saturating_add(u32::from(!progress.counted));
+    let chain = sight.state.as_ref().and_then(|state| history::chain(state, now, window));
+    let acted_on = sight.place.container().is_some_and(|at| pass.gates.acted_on(at));
     Facts {
         health: sight.health.as_ref().unwrap_or(&Health::Healthy),
         marker: sight.marker.clone(),
@@ -31,13 +69,19 @@ fn facts<'s>(pass: &Pass<'_>, service: &Service, sight: &'s Sight, upstream: Ups
         starting: is_starting(service, sight, now),
         upstream,
         container: match situation(sight) {
-            Situation::Running if sight.place.container().is_some_and(|at| pass.gates.acted_on(at)) => {
-                Situation::JustStarted
-            }
+            Situation::Running if acted_on => Situation::JustStarted,
             other => other,
         },
         attempts: history::count(attempts, now, window),
         free_at: history::free_at(attempts, now, window, service.max_failures),
+        failures,
+        escalating: chain.map_or(1, |chain| failures.saturating_sub(chain.failures_before)),
+        made: &progress.made,
+        worst: progress.worst,
+        container_spent: acted_on && !progress.made.is_empty(),
+        degraded: chain.filter(|_| progress.made.is_empty()).and_then(|chain| {
+            Some(Reduced { since: chain.degraded_since?, until: chain.began.min(now) + window })
+        }),
         time_left: pass.time_left(),
     }
 }

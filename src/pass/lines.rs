@@ -1,6 +1,7 @@
 //! The lines of the log in which a look ends: what it said, and what is done about it.
 
 use super::Pass;
+use super::facts::{self, Progress};
 use super::outcome::{self, Outcome};
 use super::sight::Sight;
 use crate::check::{Health, Unknown};
@@ -33,8 +34,7 @@ pub(super) fn leave(pass: &Pass<'_>, service: &Service, sight: &Sight, decision:
             return Outcome::Left(decision);
         }
         _ => {
-            let grace = matches!(decision, Decision::Booting | Decision::Starting);
-            failed(pass, service, sight, outcome::why_left(&decision), grace);
+            failed(pass, service, sight, Left::By(&decision));
         }
     }
     match &decision {
@@ -47,27 +47,40 @@ pub(super) fn leave(pass: &Pass<'_>, service: &Service, sight: &Sight, decision:
     Outcome::Left(decision)
 }
 
-/// Writes that a restart is about to be tried.
+/// Writes that something is about to be tried.
 pub(super) fn attempting(pass: &Pass<'_>, service: &Service, sight: &Sight) {
-    failed(pass, service, sight, None, false);
+    failed(pass, service, sight, Left::Not);
 }
 
-/// Writes the line of a failed look. One within a `grace` (machine or container just started) counts as none.
-pub(super) fn failed(
-    pass: &Pass<'_>,
-    service: &Service,
-    sight: &Sight,
-    left_because: Option<String>,
-    grace: bool,
-) {
+/// Why nothing is tried after a failed look.
+pub(super) enum Left<'d> {
+    /// Something is.
+    Not,
+    /// It was decided.
+    By(&'d Decision),
+    /// It is not possible.
+    Because(String),
+}
+
+/// Writes the line of a failed look. One within a grace (machine or container just started) counts as none.
+pub(super) fn failed(pass: &Pass<'_>, service: &Service, sight: &Sight, left: Left<'_>) {
     let before = sight.state.as_ref().map_or(0, |state| state.consecutive_failures);
+    let grace = matches!(left, Left::By(Decision::Booting | Decision::Starting));
+    let (left_because, below) = match left {
+        Left::Not => (None, None),
+        Left::By(Decision::Tolerate { threshold, .. }) => (None, Some(*threshold)),
+        Left::By(decision) => (outcome::why_left(decision), None),
+        Left::Because(why) => (Some(why), None),
+    };
     pass.emit(
         &service.name,
         EventKind::CheckFailed {
             duration: sight.duration,
             reason: sight.reason(),
             left_because,
+            below,
             consecutive_failures: before + u32::from(!grace),
+            severity: facts::severity(pass, service, sight, &Progress::default()),
         },
     );
 }

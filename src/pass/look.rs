@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::sight::{self, Place, Sight};
 use super::{Pass, lines, marker};
-use crate::check::{Health, Look, Unknown};
+use crate::check::{Failure, Health, Look, Unknown};
 use crate::config::model::{CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage};
 use crate::decide::Marker;
 use crate::engine::{ContainerDetails, ContainerRef, Request, Target};
@@ -309,13 +309,31 @@ pub(super) fn look_until_healthy(
     delay: Duration,
     limit: Duration,
 ) -> Sight {
+    look_until_steady(pass, service, before, delay, limit, 1)
+}
+
+/// The same until so many looks in a row were healthy: fewer within `limit` are a failure.
+pub(super) fn look_until_steady(
+    pass: &Pass<'_>,
+    service: &Service,
+    before: &Sight,
+    delay: Duration,
+    limit: Duration,
+    wanted: u32,
+) -> Sight {
     let began = pass.world.clock.monotonic();
     pass.world.clock.sleep(delay);
+    let mut healthy = 0;
     loop {
-        let sight = look_again(pass, service, before);
+        let mut sight = look_again(pass, service, before);
         log::debug!("looked at {} again: {}", service.name, sight.said());
+        let well = sight.health == Some(Health::Healthy);
+        healthy = if well { healthy + 1 } else { 0 };
         let spent = pass.world.clock.monotonic().saturating_sub(began);
-        if sight.health == Some(Health::Healthy) || spent >= limit || pass.interrupted() {
+        if healthy >= wanted || spent >= limit || pass.interrupted() {
+            if well && healthy < wanted {
+                sight.health = Some(Health::Unhealthy(Failure::Unsteady { healthy, wanted }));
+            }
             return sight;
         }
         pass.world.clock.sleep(Duration::from_secs(1));

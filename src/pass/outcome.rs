@@ -8,7 +8,7 @@ use super::sight::Sight;
 use crate::check::Unknown;
 use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
-use crate::decide::{Decision, NoWay, Upstream};
+use crate::decide::{Decision, Upstream};
 use crate::exit_code::ExitCode;
 use crate::store::Holder;
 
@@ -25,6 +25,8 @@ pub enum Outcome {
     Recovered,
     /// A restart did not help.
     Failed(Attempted),
+    /// Nothing brought it back, and its fallback keeps it going in a reduced way.
+    Degraded(Attempted),
     /// A restart was made, or a look, and then nobody could see whether it is well.
     Unknown(Unknown),
     /// Left alone, as decided.
@@ -69,9 +71,14 @@ impl Outcome {
                 Decision::Stopped(_) => Upstream::Stopped(this),
                 Decision::Held { by } => Upstream::Stopped(by.clone()),
                 Decision::Blocked { by } => Upstream::Down(by.clone()),
+                // What runs in a reduced way is there for those that need it.
+                Decision::Degraded(_) => Upstream::Fine,
                 _ => Upstream::Down(this),
             },
-            Self::Would(Decision::Restart { .. } | Decision::LookAgain) => Upstream::Recovered(this),
+            Self::Degraded(_) | Self::Would(Decision::Fallback) => Upstream::Fine,
+            Self::Would(Decision::Retry | Decision::Restart { .. } | Decision::LookAgain) => {
+                Upstream::Recovered(this)
+            }
             Self::Would(decision) => Self::Left(decision.clone()).upstream(service),
             Self::Failed(_)
             | Self::TakenDown
@@ -86,7 +93,7 @@ impl Outcome {
     pub fn exit_code(&self, now: Timestamp, pass_limit: Duration) -> ExitCode {
         match self {
             Self::NotDue | Self::Healthy | Self::Healed | Self::Recovered => ExitCode::Ok,
-            Self::Failed(_) | Self::TakenDown => ExitCode::Down,
+            Self::Failed(_) | Self::Degraded(_) | Self::TakenDown => ExitCode::Down,
             Self::Unknown(Unknown::Interrupted) | Self::Interrupted => ExitCode::Ok,
             Self::Unknown(_) => ExitCode::CannotLook,
             Self::OtherPass(Holder { since: Some(since), .. }) if now - *since > pass_limit => {
@@ -99,12 +106,16 @@ impl Outcome {
                 Decision::Unsafe(_) => ExitCode::Io,
                 Decision::NoWay(_) | Decision::GiveUp { .. } | Decision::OutOfTime => ExitCode::Down,
                 // A dry run ends as the pass would begin: the service is down now.
-                Decision::Restart { .. } | Decision::LookAgain => ExitCode::Down,
+                Decision::Retry | Decision::Restart { .. } | Decision::Fallback | Decision::LookAgain => {
+                    ExitCode::Down
+                }
+                Decision::Degraded(_) | Decision::Exhausted => ExitCode::Down,
                 Decision::Healthy
                 | Decision::Stopped(_)
                 | Decision::Held { .. }
                 | Decision::Booting
                 | Decision::Starting
+                | Decision::Tolerate { .. }
                 | Decision::Blocked { .. } => ExitCode::Ok,
             },
         }
@@ -114,33 +125,33 @@ impl Outcome {
 /// In words, why a service is left alone; `None` where it is not.
 pub(super) fn why_left(decision: &Decision) -> Option<String> {
     Some(match decision {
-        Decision::Healthy | Decision::CannotTell(_) | Decision::Restart { .. } | Decision::LookAgain => {
-            return None;
-        }
+        Decision::Healthy
+        | Decision::CannotTell(_)
+        | Decision::Retry
+        | Decision::Restart { .. }
+        | Decision::Fallback
+        | Decision::LookAgain => return None,
         Decision::Stopped(details) => format!("manually stopped: {details}"),
         Decision::Held { by } => format!("held, {by} is manually stopped"),
         Decision::Unsafe(why) => format!("not safe: {why}"),
         Decision::Booting => "the machine just booted".to_owned(),
         Decision::Starting => "its container is still starting".to_owned(),
         Decision::Blocked { by } => format!("blocked by {by}"),
+        Decision::Tolerate { failures, threshold } => format!("failure {failures} of {threshold}"),
+        Decision::Degraded(reduced) => match (shown(reduced.since), shown(reduced.until)) {
+            (Some(since), Some(until)) => {
+                format!("degraded since {since}, its strategies begin anew at {until}")
+            }
+            _ => "degraded".to_owned(),
+        },
+        Decision::Exhausted => "nothing that was tried helped".to_owned(),
         Decision::GiveUp { until, .. } => match until.and_then(shown) {
             Some(until) => format!("given up until {until}"),
             None => "given up".to_owned(),
         },
         Decision::OutOfTime => "the pass is over its time limit; the next one tries".to_owned(),
-        Decision::NoWay(why) => no_way(*why).to_owned(),
+        Decision::NoWay(why) => why.to_string(),
     })
-}
-
-/// In words, why there is nothing to restart a service with.
-pub(super) fn no_way(why: NoWay) -> &'static str {
-    match why {
-        NoWay::NotConfigured => "nothing to restart it with",
-        NoWay::NeverAllowed => "max_failures is 0",
-        NoWay::StartForbidden => "its container is not running and container_start is \"no\"",
-        NoWay::Finished => "its container ended by itself with exit 0",
-        NoWay::EngineRestartsIt => "its container is left to the engine's own restart policy",
-    }
 }
 
 /// In words, why a decision is not to restart, for a service that was about to be.

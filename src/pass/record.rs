@@ -23,6 +23,8 @@ pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome
             | Decision::Blocked { .. }
             | Decision::NoWay(_)
             | Decision::GiveUp { .. }
+            | Decision::Tolerate { .. }
+            | Decision::Degraded(_)
             | Decision::OutOfTime,
         )
         | Outcome::TakenDown => state.saw_unhealthy(sight.at),
@@ -30,6 +32,7 @@ pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome
         | Outcome::NotDue
         | Outcome::Recovered
         | Outcome::Failed(_)
+        | Outcome::Degraded(_)
         | Outcome::OtherPass { .. }
         | Outcome::Would(_)
         | Outcome::Interrupted

@@ -144,15 +144,16 @@ impl Teller<'_, '_> {
 
 /// Whether the state was written while the service was acted on.
 fn acted(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Recovered | Outcome::Failed(_))
+    matches!(outcome, Outcome::Recovered | Outcome::Failed(_) | Outcome::Degraded(_))
 }
 
 /// What an outcome means to those who must know.
 fn found(outcome: &Outcome, state: &ServiceState) -> Found {
-    use crate::state::AlertKind::{ServiceCrashLoop, ServiceDown, ServiceRecoveryFailed};
+    use crate::state::AlertKind::{ServiceCrashLoop, ServiceDegraded, ServiceDown, ServiceRecoveryFailed};
     match outcome {
         Outcome::Healthy | Outcome::Healed | Outcome::Recovered => Found::Healthy,
         Outcome::Failed(_) => Found::Failed(ServiceRecoveryFailed),
+        Outcome::Degraded(_) | Outcome::Left(Decision::Degraded(_)) => Found::Failed(ServiceDegraded),
         Outcome::Unknown(why) | Outcome::Left(Decision::CannotTell(why)) => {
             if why.is_engine() || *why == Unknown::Interrupted { Found::LeftAlone } else { Found::Unknown }
         }

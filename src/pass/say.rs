@@ -33,7 +33,15 @@ fn would(config: &Config, service: &Service, report: &Report) -> String {
     let Outcome::Would(decision) = &report.outcome else { return was(report) };
     let down = format!("down ({})", report.reason);
     match decision {
-        Decision::Restart { attempt, action } => {
+        Decision::Retry => format!(
+            "{down}: would look again up to {} times, then go on with what its strategies say",
+            service.policy.retry.attempts
+        ),
+        Decision::Fallback => {
+            let fallback = service.policy.fallback_cmd.as_deref().unwrap_or_default();
+            format!("{down}: would look again, then run its fallback: {}", mask(fallback))
+        }
+        Decision::Restart { attempt, action, .. } => {
             let what = what(config, service, *action);
             format!(
                 "{down}: would look again, then restart it (attempt {attempt} of {}): {what}",
@@ -66,6 +74,9 @@ fn was(report: &Report) -> String {
         Outcome::Recovered => "was down, recovered".to_owned(),
         Outcome::Failed(attempted) => {
             format!("down, restarting did not help ({}): {}", attempted.result, attempted.reason)
+        }
+        Outcome::Degraded(attempted) => {
+            format!("down, degraded ({}): {}", attempted.result, attempted.reason)
         }
         Outcome::Unknown(why) => format!("cannot be checked: {}", mask(&why.to_string())),
         Outcome::OtherPass(holder) => format!("down ({}), {}", report.reason, outcome::busy(holder)),

@@ -25,7 +25,9 @@ pub(super) fn of_service(
     let blocked = blocked_by(&service.name, outcomes);
     let container = sight.place.container().map(|at| at.name.clone());
     let (reason, restart_result) = match outcome {
-        Outcome::Failed(attempted) => (attempted.reason.clone(), Some(attempted.result.clone())),
+        Outcome::Failed(attempted) | Outcome::Degraded(attempted) => {
+            (attempted.reason.clone(), Some(attempted.result.clone()))
+        }
         other => (reason(sight, other), None),
     };
     let story = Story {

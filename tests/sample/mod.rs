@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use recovery::check::severity::SeverityMap;
 use recovery::config::model::{
-    ContainerStart, HealthCheck, Notify, Probe, RestartMethod, Service, ServiceName, Topic, Vantage,
+    ContainerStart, HealthCheck, Notify, Policy, Probe, RestartMethod, Retry, Service, ServiceName,
+    Strategies, Topic, Vantage,
 };
 
 /// A service in the container `services` with a restart command and the documented defaults.
@@ -34,5 +36,24 @@ pub fn service(name: &str) -> Service {
         env: Vec::new(),
         user: None,
         dependencies: Vec::new(),
+        policy: policy(),
+    }
+}
+
+/// The documented defaults, and no command but the restart command.
+pub fn policy() -> Policy {
+    Policy {
+        failure_threshold: 1,
+        success_threshold: 1,
+        escalate_after: 5,
+        severity: SeverityMap::default(),
+        strategies: Strategies {
+            transient: Strategies::TRANSIENT.to_vec(),
+            recoverable: Strategies::RECOVERABLE.to_vec(),
+            critical: Strategies::CRITICAL.to_vec(),
+        },
+        retry: Retry { attempts: 4, base_delay: Duration::from_secs(1) },
+        cleanup_cmd: None,
+        fallback_cmd: None,
     }
 }

@@ -58,8 +58,14 @@ pub struct Service {
     pub after_run: Vec<Health>,
     /// The same after a start or restart of its container.
     pub after_start: Vec<Health>,
+    /// The same after its `fallback_cmd`.
+    pub after_fallback: Vec<Health>,
     /// How its `restart_cmd` ends.
     pub run: Run,
+    /// How its `fallback_cmd` ends.
+    pub fallback: Run,
+    /// How its `cleanup_cmd` ends.
+    pub cleanup: Run,
     /// The marker in its container.
     pub marker: Option<Vec<u8>>,
     /// What looks said so far.
@@ -75,7 +81,10 @@ impl Service {
             health: Health::Healthy,
             after_run: vec![Health::Healthy],
             after_start: vec![Health::Healthy],
+            after_fallback: Vec::new(),
             run: Run::Exits(0),
+            fallback: Run::Exits(0),
+            cleanup: Run::Exits(0),
             marker: None,
             seen: Vec::new(),
         }
@@ -324,14 +333,21 @@ impl Engine for FakeEngine {
         command: &RestartCommand<'_>,
         at_timeout: &mut dyn FnMut() -> Overrun,
     ) -> RunResult {
-        let mut machine = self.act(format!("run {}", command.service));
+        // The commands of the tests say themselves what they are for.
+        let what =
+            ["cleanup", "fallback"].into_iter().find(|what| command.text.ends_with(what)).unwrap_or("run");
+        let mut machine = self.act(format!("{what} {}", command.service));
         if let (Target::Container(_), Some(trouble)) = (target, machine.trouble.clone()) {
             return RunResult::Failed(trouble);
         }
         let service = machine.service(command.service.as_str());
-        let run = service.run.clone();
+        let (run, looks) = match what {
+            "cleanup" => (service.cleanup.clone(), Vec::new()),
+            "fallback" => (service.fallback.clone(), service.after_fallback.clone()),
+            _ => (service.run.clone(), service.after_run.clone()),
+        };
         if !matches!(run, Run::Fails(_)) {
-            service.turn(&service.after_run.clone());
+            service.turn(&looks);
         }
         // The command may act on this engine's double through its hooks only, so the lock can go.
         drop(machine);

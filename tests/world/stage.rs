@@ -51,7 +51,9 @@ pub struct Done {
 impl Done {
     /// The calls that change something.
     pub fn acts(&self) -> Vec<&str> {
-        let acts = |call: &&String| ["run ", "start ", "restart "].iter().any(|act| call.starts_with(act));
+        let acts = |call: &&String| {
+            ["run ", "start ", "restart ", "cleanup ", "fallback "].iter().any(|act| call.starts_with(act))
+        };
         self.calls.iter().filter(acts).map(String::as_str).collect()
     }
 

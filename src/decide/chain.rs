@@ -1,0 +1,175 @@
+//! What is tried next against a failure: the first step of the chain for its severity that was not made yet
+//! and that can be made.
+
+use super::{Action, Considered, Decision, Facts, NoWay, Situation, Verdict};
+use crate::check::Health;
+use crate::check::severity::Severity;
+use crate::config::model::{ContainerStart, RestartMethod, Service, Strategy};
+use crate::engine::ContainerEnd;
+
+/// How bad the failure is, with what its repetition makes of it, and no better than in this pass before; `None`
+/// where the look found none.
+#[must_use]
+pub fn severity(service: &Service, facts: &Facts<'_>) -> Option<Severity> {
+    let Health::Unhealthy(failure) = facts.health else { return None };
+    let severity = service.policy.severity.of(failure);
+    let severity = if is_escalated(service, facts) { severity.escalated() } else { severity };
+    Some(facts.worst.map_or(severity, |worst| severity.max(worst)))
+}
+
+fn is_escalated(service: &Service, facts: &Facts<'_>) -> bool {
+    facts.escalating > service.policy.escalate_after
+}
+
+/// The next step, or why there is none.
+pub(super) fn next(service: &Service, facts: &Facts<'_>, considered: &mut Vec<Considered>) -> Decision {
+    let severity = severity(service, facts).unwrap_or(Severity::Recoverable);
+    let steps = left(service.policy.strategies.of(severity), facts.made);
+    let answers: Vec<Result<Decision, Decision>> =
+        steps.iter().map(|&step| make(step, service, facts)).collect();
+    let what = |step: Strategy| format!("strategy {} for a {severity} failure", step.as_str());
+    for (at, (&step, answer)) in steps.iter().zip(&answers).enumerate() {
+        // To look again is worth nothing where it is known that nothing can follow.
+        let vain = step == Strategy::Retry
+            && !answers[at + 1..].is_empty()
+            && !answers[at + 1..].iter().any(Result::is_ok);
+        let verdict = match answer {
+            Ok(_) if vain => Verdict::Passes("nothing that comes after it can be made".into()),
+            Ok(_) => Verdict::Matches,
+            Err(why) => Verdict::Passes(why_not(why).into()),
+        };
+        let matches = verdict == Verdict::Matches;
+        considered.push(Considered { what: what(step).into(), verdict });
+        if let (Ok(decision), true) = (answer, matches) {
+            return decision.clone();
+        }
+    }
+    let decision = nothing(service, facts, severity, &answers);
+    considered.push(Considered {
+        what: format!("no step is left: {}", why_not(&decision)).into(),
+        verdict: Verdict::Matches,
+    });
+    decision
+}
+
+/// What stays of a chain after these steps were made, whichever chain they were made of.
+fn left(chain: &[Strategy], made: &[Strategy]) -> Vec<Strategy> {
+    let mut made = made.to_vec();
+    let is_left = |step: &&Strategy| match made.iter().position(|m| m == *step) {
+        Some(at) => {
+            made.remove(at);
+            false
+        }
+        None => true,
+    };
+    chain.iter().filter(is_left).copied().collect()
+}
+
+/// Where no step is left that can be made: what the first one failed for says most.
+fn nothing(
+    service: &Service,
+    facts: &Facts<'_>,
+    severity: Severity,
+    answers: &[Result<Decision, Decision>],
+) -> Decision {
+    if !facts.made.is_empty() {
+        return Decision::Exhausted;
+    }
+    let used_up = service.max_failures > 0 && facts.attempts >= service.max_failures;
+    if is_escalated(service, facts) && used_up {
+        return give_up(service, facts);
+    }
+    let reasons = || answers.iter().filter_map(|answer| answer.as_ref().err());
+    let says_much =
+        |why: &&Decision| !matches!(why, Decision::OutOfTime | Decision::NoWay(NoWay::NoFallback));
+    let time_is_over = reasons().find(|why| **why == Decision::OutOfTime);
+    let nothing_there = Decision::NoWay(NoWay::NoStrategy(severity));
+    let used_up = reasons().find(|why| matches!(why, Decision::GiveUp { .. }));
+    used_up.or_else(|| reasons().find(says_much)).or(time_is_over).cloned().unwrap_or(nothing_there)
+}
+
+/// That step as a decision, or the decision that stands in its way.
+fn make(step: Strategy, service: &Service, facts: &Facts<'_>) -> Result<Decision, Decision> {
+    let decision = match step {
+        Strategy::Retry => Decision::Retry,
+        Strategy::Restart | Strategy::RestartContainer => restart(step, service, facts)?,
+        Strategy::Fallback => fallback(service, facts).map_err(Decision::NoWay)?,
+    };
+    if facts.time_left { Ok(decision) } else { Err(Decision::OutOfTime) }
+}
+
+fn restart(step: Strategy, service: &Service, facts: &Facts<'_>) -> Result<Decision, Decision> {
+    let action = match step {
+        Strategy::RestartContainer => container(service, facts.container),
+        _ => own_restart(service, facts.container),
+    };
+    let action = action.map_err(Decision::NoWay)?;
+    if service.max_failures == 0 {
+        return Err(Decision::NoWay(NoWay::NeverAllowed));
+    }
+    if facts.attempts >= service.max_failures {
+        return Err(give_up(service, facts));
+    }
+    if facts.container_spent && action != Action::Command {
+        return Err(Decision::NoWay(NoWay::ContainerSpent));
+    }
+    Ok(Decision::Restart { attempt: facts.attempts + 1, action, step })
+}
+
+fn give_up(service: &Service, facts: &Facts<'_>) -> Decision {
+    Decision::GiveUp { attempts: facts.attempts, window: service.failure_window, until: facts.free_at }
+}
+
+fn own_restart(service: &Service, situation: Situation) -> Result<Action, NoWay> {
+    match (service.restart, situation) {
+        (RestartMethod::Never, _) => Err(NoWay::NotConfigured),
+        (_, Situation::NotRunning { end, engine_restarts_it }) => {
+            start(service.container_start, end, engine_restarts_it)
+        }
+        (RestartMethod::Command, _) => Ok(Action::Command),
+        (RestartMethod::Container, _) => Ok(Action::RestartContainer),
+    }
+}
+
+fn container(service: &Service, situation: Situation) -> Result<Action, NoWay> {
+    match situation {
+        _ if service.container.is_none() => Err(NoWay::NoContainer),
+        Situation::NotRunning { end, engine_restarts_it } => {
+            start(service.container_start, end, engine_restarts_it)
+        }
+        Situation::Running | Situation::JustStarted => Ok(Action::RestartContainer),
+    }
+}
+
+fn start(policy: ContainerStart, end: ContainerEnd, engine_restarts_it: bool) -> Result<Action, NoWay> {
+    match (policy, end) {
+        (ContainerStart::No, _) => Err(NoWay::StartForbidden),
+        (ContainerStart::Always, _) => Ok(Action::StartContainer),
+        (ContainerStart::OnFailure, _) if engine_restarts_it => Err(NoWay::EngineRestartsIt),
+        (ContainerStart::OnFailure, ContainerEnd::Died) => Ok(Action::StartContainer),
+        // Stopped by someone was left alone before; what remains ended by itself with 0.
+        (ContainerStart::OnFailure, _) => Err(NoWay::Finished),
+    }
+}
+
+fn fallback(service: &Service, facts: &Facts<'_>) -> Result<Decision, NoWay> {
+    if service.policy.fallback_cmd.is_none() {
+        return Err(NoWay::NoFallback);
+    }
+    if matches!(facts.container, Situation::NotRunning { .. }) {
+        return Err(NoWay::FallbackNeedsContainer);
+    }
+    Ok(Decision::Fallback)
+}
+
+/// In words, why a step cannot be made.
+fn why_not(decision: &Decision) -> String {
+    match decision {
+        Decision::NoWay(why) => why.to_string(),
+        Decision::GiveUp { attempts, window, .. } => {
+            format!("its {attempts} attempts within {} s are used up", window.as_secs())
+        }
+        Decision::OutOfTime => "the pass is over its time limit".to_owned(),
+        _ => "all of its steps were made in this pass".to_owned(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Steps that run an operator's command: `cleanup_cmd`, `restart_cmd`, `fallback_cmd`.
+
+use super::{Attempt, Step};
+use crate::alert::mask::mask;
+use crate::check::Health;
+use crate::config::model::Strategy;
+use crate::engine::{Overrun, RestartCommand, RunResult, Target};
+use crate::event::{EventKind, Level};
+use crate::pass::look;
+use crate::pass::outcome::{Attempted, Outcome};
+use crate::pass::sight::Sight;
+
+/// How a command ended, where it could be run.
+enum Ran {
+    Exited(i32),
+    /// The service is healthy, so it was left running.
+    LeftRunning,
+    TimedOut,
+}
+
+impl Attempt<'_, '_> {
+    pub(super) fn by_command(&mut self, step: Strategy) -> Step<Outcome> {
+        self.record(step)?;
+        self.clean_up()?;
+        let Some(text) = self.service.restart_cmd.as_deref() else { return self.recheck() };
+        self.restart_with(text)
+    }
+
+    /// Puts away what may keep the service from starting. Where that fails, the restart is tried all the same.
+    pub(super) fn clean_up(&mut self) -> Step<()> {
+        let Some(text) = self.service.policy.cleanup_cmd.as_deref() else { return Ok(()) };
+        let told = match self.run(text)? {
+            Ran::Exited(0) => {
+                log::debug!("the cleanup of {} is done", self.service.name);
+                return Ok(());
+            }
+            Ran::Exited(code) => format!("exit {code}"),
+            Ran::LeftRunning | Ran::TimedOut => self.over_time(),
+        };
+        let text =
+            format!("the cleanup of {} failed ({told}), it is restarted all the same", self.service.name);
+        self.pass.note(Some(&self.service.name), Level::Warning, &text);
+        Ok(())
+    }
+
+    pub(super) fn restart_with(&mut self, text: &str) -> Step<Outcome> {
+        self.executing(text);
+        match self.run(text)? {
+            Ran::Exited(code) => {
+                self.result = format!("exit {code}");
+                self.recheck()
+            }
+            Ran::LeftRunning => {
+                self.result = "still running in the foreground".to_owned();
+                let text = format!(
+                    "restart_cmd of {} is still running in the foreground after {} s; let it end with `&`",
+                    self.service.name,
+                    self.service.restart_timeout.as_secs_f64()
+                );
+                self.pass.note(Some(&self.service.name), Level::Warning, &text);
+                if self.service.policy.success_threshold > 1 {
+                    return self.recheck();
+                }
+                Ok(self.recovered(Some(self.result.clone())))
+            }
+            Ran::TimedOut => {
+                self.result = self.over_time();
+                Ok(self.failed())
+            }
+        }
+    }
+
+    /// Runs the fallback: where it does not bring the service back, that is degraded from now on.
+    pub(super) fn fall_back(&mut self) -> Step<Outcome> {
+        self.record(Strategy::Fallback)?;
+        let text = self.service.policy.fallback_cmd.as_deref().unwrap_or_default();
+        self.pass.emit(&self.service.name, EventKind::ExecutingFallback { what: mask(text) });
+        match self.run(text)? {
+            Ran::Exited(0) => {
+                self.result = "fallback: exit 0".to_owned();
+                self.look();
+                match self.sight.health {
+                    Some(Health::Unhealthy(_)) if !self.pass.interrupted() => Ok(self.degraded()),
+                    _ => self.conclude(),
+                }
+            }
+            Ran::Exited(code) => {
+                self.result = format!("fallback: exit {code}");
+                self.recheck()
+            }
+            Ran::LeftRunning => Ok(self.recovered(Some("its fallback is still running".to_owned()))),
+            Ran::TimedOut => {
+                self.result = format!("fallback: {}", self.over_time());
+                Ok(self.failed())
+            }
+        }
+    }
+
+    fn degraded(&mut self) -> Outcome {
+        if let Some(chain) = &mut self.state.chain {
+            chain.degraded_since = Some(self.pass.now());
+        }
+        // Where that cannot be recorded, the next pass begins the chain anew; the trouble is told.
+        let _ = self.save();
+        let (reason, result) = (self.sight.reason(), self.ended());
+        self.pass.emit(
+            &self.service.name,
+            EventKind::Degraded { duration: self.spent(), reason: reason.clone(), result: result.clone() },
+        );
+        Outcome::Degraded(Attempted { reason, result })
+    }
+
+    fn over_time(&self) -> String {
+        format!("ended after {} s", self.service.restart_timeout.as_secs_f64())
+    }
+
+    /// Runs a command where the service's commands run.
+    fn run(&mut self, text: &str) -> Step<Ran> {
+        let pass = self.pass;
+        let service = self.service;
+        let at = self.sight.place.container().cloned();
+        let target = at.clone().map_or(Target::Machine, Target::Container);
+        let command = RestartCommand {
+            service: &service.name,
+            text,
+            env: &service.env,
+            user: service.user.as_deref(),
+            log_path: service.log_path.as_deref(),
+            timeout: service.restart_timeout,
+        };
+        let mut last: Option<Sight> = None;
+        let result = pass.gates.command_in(at.as_ref(), || {
+            pass.world.engine.run(&target, &command, &mut || {
+                let sight = last.insert(look::look_now(pass, service, &self.sight));
+                if sight.health == Some(Health::Healthy) { Overrun::Leave } else { Overrun::End }
+            })
+        });
+        match result {
+            RunResult::Exited(code) => Ok(Ran::Exited(code)),
+            RunResult::LeftRunning => Ok(Ran::LeftRunning),
+            RunResult::TimedOut => {
+                self.sight = last.unwrap_or_else(|| self.sight.clone());
+                Ok(Ran::TimedOut)
+            }
+            RunResult::Interrupted => Err(Outcome::Interrupted),
+            RunResult::Failed(why) => Err(self.not_done(why)),
+        }
+    }
+}

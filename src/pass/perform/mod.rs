@@ -1,0 +1,303 @@
+//! The steps of a service's chain, under its lock: look a second time, then record each step, make it and look
+//! again; the first healthy look ends the chain.
+
+mod command;
+mod container;
+
+use std::time::Duration;
+
+use super::facts::Progress;
+use super::look;
+use super::outcome::{self, Attempted, Outcome};
+use super::sight::Sight;
+use super::{Pass, facts, lines};
+use crate::check::severity::Severity;
+use crate::check::{Health, Unknown};
+use crate::config::model::{Service, Strategy};
+use crate::decide::{Action, Decision};
+use crate::event::{EventKind, Level};
+use crate::history;
+use crate::state::{AttemptResult, ServiceState};
+use crate::store::StateGuard;
+
+/// Makes the step that was decided and what follows it. The lock is released when the outcome is recorded.
+pub(super) fn attempt(
+    pass: &Pass<'_>,
+    service: &Service,
+    guard: StateGuard,
+    sight: Sight,
+    first: Decision,
+) -> (Outcome, Sight) {
+    let mut attempt = Attempt::new(pass, service, guard, sight);
+    let outcome = attempt.chain(first).unwrap_or_else(|ended| ended);
+    (outcome, attempt.sight)
+}
+
+/// An attempt under way. Its steps end early with `Err(outcome)`.
+struct Attempt<'p, 'w> {
+    pass: &'p Pass<'w>,
+    service: &'p Service,
+    guard: StateGuard,
+    sight: Sight,
+    state: ServiceState,
+    began: Duration,
+    progress: Progress,
+    /// The last look was made under the lock, and the policy has spoken since.
+    confirmed: bool,
+    /// The number of this attempt within the window, from 1.
+    number: u32,
+    /// How the present step ended, in words.
+    result: String,
+    /// How those before it ended.
+    results: Vec<String>,
+}
+
+type Step<T> = Result<T, Outcome>;
+
+/// What came of trying to make a step.
+enum Made {
+    /// It was made, and so it ended.
+    Ended(Outcome),
+    /// It was not, since the second look speaks for another one.
+    Instead(Decision),
+}
+
+impl<'p, 'w> Attempt<'p, 'w> {
+    fn new(pass: &'p Pass<'w>, service: &'p Service, guard: StateGuard, sight: Sight) -> Self {
+        let state = sight.state.clone().unwrap_or_else(|| ServiceState::new(service.name.as_str()));
+        let began = pass.world.clock.monotonic();
+        Self {
+            pass,
+            service,
+            guard,
+            sight,
+            state,
+            began,
+            progress: Progress::default(),
+            confirmed: false,
+            number: 0,
+            result: String::new(),
+            results: Vec::new(),
+        }
+    }
+
+    /// Step after step until one helps, none is left, or something else speaks against going on.
+    fn chain(&mut self, first: Decision) -> Step<Outcome> {
+        let mut next = first;
+        while next.acts() {
+            next = match self.make(&next)? {
+                Made::Instead(other) => other,
+                Made::Ended(Outcome::Failed(_)) => self.after_failure(),
+                Made::Ended(ended) => return Ok(ended),
+            };
+        }
+        Ok(match next {
+            Decision::Stopped(_) => lines::leave(self.pass, self.service, &self.sight, next),
+            _ => Outcome::Failed(Attempted {
+                reason: self.sight.reason(),
+                result: self.results.join("; then "),
+            }),
+        })
+    }
+
+    fn make(&mut self, step: &Decision) -> Step<Made> {
+        let made = match step {
+            Decision::Retry => self.retry().map(Made::Ended),
+            Decision::Restart {
+                action: action @ (Action::StartContainer | Action::RestartContainer),
+                step,
+                ..
+            } => self.by_container(*action, *step),
+            // Only where it fails at a second look too, and the policy still says so, anything is done.
+            _ if !self.confirmed => self.confirm().map(Made::Instead),
+            Decision::Restart { step, .. } => self.by_command(*step).map(Made::Ended),
+            _ => self.fall_back().map(Made::Ended),
+        };
+        match made {
+            // A step that could not be made as it should fails, and with it not the chain.
+            Err(failed @ Outcome::Failed(_)) => Ok(Made::Ended(failed)),
+            made => made,
+        }
+    }
+
+    /// What the policy says after a step that did not help.
+    fn after_failure(&mut self) -> Decision {
+        self.sight.state = Some(self.state.clone());
+        look::marker_inside(self.pass, self.service, &mut self.sight);
+        let next = facts::decision_without_hope(self.pass, self.service, &self.sight, &self.progress);
+        // A container is looked at once more under its own lock.
+        self.confirmed =
+            matches!(next, Decision::Fallback | Decision::Restart { action: Action::Command, .. });
+        next
+    }
+
+    /// The second look.
+    fn confirm(&mut self) -> Step<Decision> {
+        let state = self.sight.state.take();
+        self.sight = look::look_again(self.pass, self.service, &self.sight);
+        self.sight.state = state;
+        look::marker_inside(self.pass, self.service, &mut self.sight);
+        self.judge()
+    }
+
+    /// What the policy says to what was just seen under the lock: a step, or the end.
+    fn judge(&mut self) -> Step<Decision> {
+        self.confirmed = true;
+        match facts::decision_without_hope(self.pass, self.service, &self.sight, &self.progress) {
+            decision if decision.acts() || decision == Decision::Exhausted => Ok(decision),
+            Decision::Healthy => {
+                self.pass.emit(&self.service.name, EventKind::HealedWithoutRestart);
+                Err(Outcome::Healed)
+            }
+            stopped @ Decision::Stopped(_) => {
+                Err(lines::leave(self.pass, self.service, &self.sight, stopped))
+            }
+            decision => {
+                let why = outcome::why_not(&decision, &self.sight);
+                let text = format!("{} is left alone after a second look: {why}", self.service.name);
+                self.pass.note(Some(&self.service.name), Level::Warning, &text);
+                Err(Outcome::Left(decision))
+            }
+        }
+    }
+
+    /// Looks again a few times, ever more slowly.
+    fn retry(&mut self) -> Step<Outcome> {
+        self.record(Strategy::Retry)?;
+        let retry = self.service.policy.retry;
+        let mut delay = retry.base_delay;
+        for look in 1..=retry.attempts {
+            if look > 1 {
+                self.pass.world.clock.sleep(delay);
+                delay = delay.saturating_mul(2);
+            }
+            if self.pass.interrupted() {
+                return Err(Outcome::Interrupted);
+            }
+            self.sight.state = Some(self.state.clone());
+            self.confirm()?;
+        }
+        self.result = format!("looked at {} more times", retry.attempts);
+        Ok(self.failed())
+    }
+
+    /// Writes a step to disk, before it is made; a restart as one attempt of the window.
+    fn record(&mut self, step: Strategy) -> Step<()> {
+        if self.pass.interrupted() {
+            return Err(Outcome::Interrupted);
+        }
+        let now = self.pass.now();
+        let window = self.service.failure_window;
+        let severity = self.severity().unwrap_or(Severity::Recoverable);
+        history::prune(&mut self.state.attempts, now, window);
+        if matches!(step, Strategy::Restart | Strategy::RestartContainer) {
+            history::record(&mut self.state.attempts, now);
+        }
+        self.number = history::count(&self.state.attempts, now, window);
+        history::step(&mut self.state, step, severity, self.progress.made.is_empty(), now, window);
+        if !self.progress.counted {
+            self.state.saw_unhealthy(self.sight.at);
+        }
+        self.progress.counted = true;
+        self.progress.made.push(step);
+        self.progress.worst = Some(severity);
+        self.save().map_err(|()| Outcome::NotRecorded)
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        facts::severity(self.pass, self.service, &self.sight, &self.progress)
+    }
+
+    fn save(&self) -> Result<(), ()> {
+        self.guard.save(&self.state).map_err(|error| self.pass.io_trouble(Some(&self.service.name), &error))
+    }
+
+    fn is_restart(&self) -> bool {
+        matches!(self.progress.made.last(), Some(Strategy::Restart | Strategy::RestartContainer))
+    }
+
+    fn recheck(&mut self) -> Step<Outcome> {
+        self.look();
+        self.conclude()
+    }
+
+    fn look(&mut self) {
+        let service = self.service;
+        self.sight = look::look_until_steady(
+            self.pass,
+            service,
+            &self.sight,
+            service.startup_delay,
+            service.startup_timeout,
+            service.policy.success_threshold,
+        );
+    }
+
+    fn conclude(&mut self) -> Step<Outcome> {
+        if self.sight.health == Some(Health::Healthy) {
+            return Ok(self.recovered(None));
+        }
+        if self.pass.interrupted() {
+            return Ok(Outcome::Interrupted);
+        }
+        match self.sight.health.clone() {
+            Some(Health::Unknown(why)) => Ok(self.cannot_tell(why)),
+            _ => Ok(self.failed()),
+        }
+    }
+
+    fn recovered(&mut self, note: Option<String>) -> Outcome {
+        if self.is_restart() {
+            history::conclude(&mut self.state.attempts, AttemptResult::Recovered);
+        }
+        self.state.saw_healthy(self.pass.now());
+        // The outcome stands whether or not it can be recorded; the trouble is told.
+        let _ = self.save();
+        self.pass.emit(
+            &self.service.name,
+            EventKind::Recovered { duration: self.spent(), attempt: self.number, note },
+        );
+        Outcome::Recovered
+    }
+
+    /// The present step did not help.
+    fn failed(&mut self) -> Outcome {
+        let reason = self.sight.reason();
+        if self.is_restart() {
+            history::conclude(&mut self.state.attempts, AttemptResult::Failed);
+            let _ = self.save();
+            self.pass.emit(
+                &self.service.name,
+                EventKind::RecoveryFailed {
+                    duration: self.spent(),
+                    attempt: self.number,
+                    reason: reason.clone(),
+                    restart_result: self.result.clone(),
+                    severity: self.severity(),
+                },
+            );
+        } else {
+            let text = format!("{} is not better: {} ({reason})", self.service.name, self.result);
+            self.pass.note(Some(&self.service.name), Level::Warning, &text);
+        }
+        Outcome::Failed(Attempted { reason, result: self.ended() })
+    }
+
+    /// How all steps of this pass ended, the present one last.
+    fn ended(&mut self) -> String {
+        self.results.push(std::mem::take(&mut self.result));
+        self.results.join("; then ")
+    }
+
+    /// The attempt was made, and nobody can see whether it helped.
+    fn cannot_tell(&self, why: Unknown) -> Outcome {
+        let text =
+            format!("{} was restarted, but it cannot be seen whether that helped: {why}", self.service.name);
+        self.pass.note(Some(&self.service.name), Level::Warning, &text);
+        Outcome::Unknown(why)
+    }
+
+    fn spent(&self) -> Duration {
+        self.pass.world.clock.monotonic().saturating_sub(self.began)
+    }
+}
