@@ -10,6 +10,7 @@ use std::time::Duration;
 use recovery::check::{Failure, Health, Unknown};
 use recovery::config::model::Strategy;
 use recovery::decide::{Decision, NoWay};
+use recovery::engine::ContainerEnd;
 use recovery::pass::Outcome;
 use recovery::state::{AttemptResult, ServiceState};
 use serde_json::{Value, json};
@@ -109,9 +110,12 @@ fn a_recovery_wants_so_many_healthy_looks_in_a_row() {
 
 #[test]
 fn too_few_healthy_looks_within_the_startup_time_out_are_a_failure() {
-    let stage = web(&json!({"success_threshold": 3, "startup_timeout_seconds": 6}));
+    let keys = json!({"success_threshold": 3, "startup_timeout_seconds": 6, "fallback_cmd": "web fallback"});
+    let stage = web(&keys);
     stage.machine().kill("web").after_run = vec![Health::Healthy];
     let done = stage.pass();
+    // It is well for the moment, so nothing more is done to it.
+    assert_eq!(done.acts(), ["run web"]);
     let Outcome::Failed(attempted) = done.outcome("web") else { panic!("{:?}", done.outcome("web")) };
     assert_eq!(attempted.reason, "healthy for only 2 of 3 looks in a row within the startup time-out");
     assert_eq!(stage.state("web").attempts[0].result, AttemptResult::Failed);
@@ -204,6 +208,15 @@ fn a_second_look_that_turned_critical_restarts_nothing() {
     stage.machine().service("web").next = [down()].into();
     let done = stage.pass();
     assert_eq!((done.acts().len(), attempts(&stage)), (0, 0));
+}
+
+#[test]
+fn what_turns_out_critical_in_its_started_container_is_not_restarted() {
+    let stage = web(&json!({}));
+    ruin(&stage, exit(78));
+    stage.machine().containers.insert("box".to_owned(), world::died(ContainerEnd::Died, 137));
+    let done = stage.pass();
+    assert_eq!((done.acts(), done.exit), (vec!["start box"], 1));
 }
 
 #[test]

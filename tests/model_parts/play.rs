@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use recovery::check::Health;
+use recovery::check::{Failure, Health};
 use recovery::engine::ContainerEnd;
 use recovery::notify::NotifyError;
 use recovery::store::{Lock, StateGuard};
@@ -167,6 +167,22 @@ impl Play<'_> {
             Op::Flicker(i) => stage.machine().service(&name(i)).next.push_back(down()),
             Op::Waver(i) => stage.machine().kill(&name(i)).next.extend([down(), Health::Healthy]),
             Op::Hang(i) => stage.machine().kill(&name(i)).run = Run::Hangs,
+            Op::Slow(i) => {
+                let timed_out = Failure::TimedOut { after: std::time::Duration::from_secs(5) };
+                stage.machine().kill(&name(i)).health = Health::Unhealthy(timed_out);
+            }
+            Op::Doom(i) => {
+                let mut machine = stage.machine();
+                machine.ruin(&name(i));
+                machine.service(&name(i)).health =
+                    Health::Unhealthy(Failure::Exit { code: 78, output: String::new() });
+            }
+            Op::Soften(i) => stage.machine().service(&name(i)).after_fallback = vec![Health::Healthy],
+            Op::Harden(i) => {
+                let mut machine = stage.machine();
+                machine.service(&name(i)).after_fallback.clear();
+                machine.service(&name(i)).fallback = Run::Exits(1);
+            }
             Op::Stop(i) => stage.stop(&name(i), ""),
             Op::StopFor(i, seconds) => {
                 let until = stage.clock.peek() + std::time::Duration::from_secs(seconds);
@@ -247,6 +263,7 @@ impl Play<'_> {
             machine.trouble = None;
             machine.service(&name).marker = None;
             machine.service(&name).run = Run::Exits(0);
+            machine.service(&name).after_fallback.clear();
             if let Some(home) = self.scenario.home(i) {
                 let started_at = Some(BEGINNING - time::Duration::days(1000));
                 machine
@@ -264,7 +281,7 @@ impl Play<'_> {
             machine.heal(&Scenario::name(i));
             machine.ruin(&Scenario::name(i));
         }
-        for _ in 0..4 {
+        for _ in 0..6 {
             self.wait(300 * self.scenario.pace);
             self.pass(None);
         }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use recovery::alert::Alert;
-use recovery::check::{Health, Unknown};
+use recovery::check::{Failure, Health, Unknown};
 use recovery::clock::Timestamp;
+use recovery::decide::Decision;
 use recovery::engine::ContainerEnd;
 use recovery::event::{Event, EventKind};
 use recovery::outbox::Outbox;
@@ -46,6 +47,15 @@ pub struct Truth<'s> {
     /// Incidents of which a failure was delivered.
     incidents: BTreeSet<(String, String)>,
     damaged: BTreeSet<String>,
+    /// Passes in a row that saw each service down at last.
+    down: BTreeMap<String, u32>,
+    /// Services that run in a reduced way, with the begin of their chain.
+    degraded: BTreeMap<String, Timestamp>,
+}
+
+/// Whether it is no restart: its window does not count it.
+fn is_of_its_own(act: &Act) -> bool {
+    act.call.starts_with("cleanup ") || act.call.starts_with("fallback ")
 }
 
 fn is_down(health: Option<&Health>) -> bool {
@@ -61,6 +71,8 @@ impl<'s> Truth<'s> {
             told: BTreeMap::new(),
             incidents: BTreeSet::new(),
             damaged: BTreeSet::new(),
+            down: BTreeMap::new(),
+            degraded: BTreeMap::new(),
         }
     }
 
@@ -68,6 +80,7 @@ impl<'s> Truth<'s> {
     pub fn damaged(&mut self, service: &str) {
         self.damaged.insert(service.to_owned());
         self.restarts.remove(service);
+        self.degraded.remove(service);
     }
 
     pub fn judge(&mut self, stage: &Stage, seen: &Seen<'_>) {
@@ -77,9 +90,13 @@ impl<'s> Truth<'s> {
         for act in &seen.acts {
             for i in self.owners(act, seen) {
                 self.may_be_touched(i, act, seen);
-                self.within_its_budget(i, act);
+                self.is_worth_it(i, act);
+                if !is_of_its_own(act) {
+                    self.within_its_budget(i, act);
+                }
             }
         }
+        self.count_what_is_down(stage, seen);
         self.forget_what_left_its_window(stage.clock.peek());
         self.look_and_outcome_agree(seen);
         self.alerts(stage, seen);
@@ -104,7 +121,8 @@ impl<'s> Truth<'s> {
 
     /// Whose restart an act is: the command's, or the one for which the container's was written in the log.
     fn owners(&self, act: &Act, seen: &Seen<'_>) -> Vec<usize> {
-        if let Some(name) = act.call.strip_prefix("run ") {
+        let (verb, name) = act.call.split_once(' ').expect("verb and name");
+        if matches!(verb, "run" | "cleanup" | "fallback") {
             return vec![Self::index(name)];
         }
         let owner = seen.events.iter().find_map(|event| match &event.kind {
@@ -118,20 +136,23 @@ impl<'s> Truth<'s> {
         let mut calls = BTreeSet::new();
         for act in &seen.acts {
             let (verb, what) = act.call.split_once(' ').expect("verb and name");
-            let key = if verb == "run" { act.call.clone() } else { what.to_owned() };
-            assert!(calls.insert(key), "twice in a pass: {:?}", act.call);
+            let key = if matches!(verb, "run" | "fallback") { act.call.clone() } else { what.to_owned() };
+            // A cleanup comes before each restart.
+            assert!(verb == "cleanup" || calls.insert(key), "twice in a pass: {:?}", act.call);
         }
     }
 
     fn may_be_touched(&self, i: usize, act: &Act, seen: &Seen<'_>) {
         let (spec, name) = (&self.scenario.services[i], Scenario::name(i));
         let call = &act.call;
-        assert!(spec.max > 0 && spec.restart != "none", "{call}: it is never to be restarted");
+        let is_fallback = call.starts_with("fallback ");
+        assert!(is_fallback || spec.max > 0 && spec.restart != "none", "{call}: it is never to be restarted");
         assert!(!seen.markers.contains(&i), "{call}: it is manually stopped");
         assert!(!seen.held.contains(&i), "{call}: another pass holds its lock");
         assert!(!self.damaged.contains(&name), "{call}: its state could not be read");
         assert!(act.uptime >= Duration::from_secs(120), "{call}: the machine just booted");
-        assert!(act.recorded.contains(&name), "{call}: no attempt on disk");
+        let recorded = if is_fallback { &act.falling_back } else { &act.recorded };
+        assert!(recorded.contains(&name), "{call}: it is not on disk");
         let looks = &act.seen[&name];
         let home = self.scenario.home(i);
         let details = home.as_ref().and_then(|home| act.containers.get(home));
@@ -170,8 +191,70 @@ impl<'s> Truth<'s> {
         for above in self.scenario.needs(i) {
             let last = act.seen[&Scenario::name(above)].last();
             assert!(!seen.markers.contains(&above), "{}: s{above} is stopped", act.call);
-            let fine = matches!(last, Some(Health::Healthy | Health::Unknown(Unknown::NoTool(_))));
+            let name = Scenario::name(above);
+            let unsure = self.scenario.disk_fails && self.scenario.services[above].fallback;
+            let reduced = unsure
+                || self.degraded.contains_key(&name)
+                || seen.acts.iter().any(|act| act.call == format!("fallback {name}"));
+            let fine = reduced || matches!(last, Some(Health::Healthy | Health::Unknown(Unknown::NoTool(_))));
             assert!(fine, "{}: it needs s{above}, which was seen {last:?}", act.call);
+        }
+    }
+
+    /// Nothing is done below the threshold, against what a person must mend, or while the fallback runs.
+    fn is_worth_it(&self, i: usize, act: &Act) {
+        let (spec, name, call) = (&self.scenario.services[i], Scenario::name(i), &act.call);
+        let failures = self.down.get(&name).copied().unwrap_or(0) + 1;
+        assert!(failures >= spec.thresholds.0, "{call}: after {failures} failed looks");
+        assert!(!call.starts_with("fallback") || spec.fallback, "{call}: it has none");
+        let critical =
+            matches!(act.seen[&name].last(), Some(Health::Unhealthy(Failure::Exit { code: 78, .. })));
+        let restarts = call.starts_with("run ") || call.starts_with("restart ");
+        assert!(!(critical && restarts), "{call}: no restart mends that");
+        if let Some(began) = self.degraded.get(&name)
+            && !self.scenario.clock_jumps
+        {
+            let over = act.at - *began >= Duration::from_secs(spec.window);
+            assert!(over, "{call}: it is degraded, and its chain began {began}");
+        }
+    }
+
+    /// At least as many as the program counts.
+    fn count_what_is_down(&mut self, stage: &Stage, seen: &Seen<'_>) {
+        for (i, _) in self.scenario.services.iter().enumerate() {
+            let name = Scenario::name(i);
+            let outcome = seen.done.and_then(|done| done.outcomes.get(&name));
+            let forgotten = !self.scenario.disk_fails && !seen.held.contains(&i);
+            match outcome {
+                Some(Outcome::Healthy | Outcome::Healed | Outcome::Recovered) if forgotten => {
+                    self.down.remove(&name);
+                }
+                Some(
+                    Outcome::Healthy
+                    | Outcome::NotDue
+                    | Outcome::Unknown(_)
+                    | Outcome::Left(Decision::CannotTell(_) | Decision::Stopped(_)),
+                ) => {}
+                // A pass that was cut may have counted it.
+                _ => *self.down.entry(name.clone()).or_default() += 1,
+            }
+            match outcome {
+                Some(Outcome::Degraded(_)) if !self.scenario.disk_fails => {
+                    let chain = stage.state(&name).chain.expect("what is degraded has a chain");
+                    assert!(chain.degraded_since.is_some());
+                    self.degraded.insert(name, chain.began);
+                }
+                Some(Outcome::Left(_) | Outcome::NotDue | Outcome::OtherPass(_)) => {}
+                // What a pass that was cut did of it is told by what it left.
+                None if !self.scenario.disk_fails => {
+                    let chain = stage.state(&name).chain.filter(|chain| chain.degraded_since.is_some());
+                    match chain {
+                        Some(chain) => drop(self.degraded.insert(name, chain.began)),
+                        None => drop(self.degraded.remove(&name)),
+                    }
+                }
+                _ => drop(self.degraded.remove(&name)),
+            }
         }
     }
 
@@ -203,7 +286,12 @@ impl<'s> Truth<'s> {
                 Outcome::Healthy | Outcome::Healed | Outcome::Recovered => {
                     assert_eq!(last, Some(&Health::Healthy), "{name}: {outcome:?}");
                 }
-                Outcome::Failed(_) => assert_ne!(last, Some(&Health::Healthy), "{name}: {outcome:?}"),
+                // Well, but not for as many looks as are asked for.
+                Outcome::Failed(attempted) | Outcome::Degraded(attempted)
+                    if attempted.reason.starts_with("healthy for only") => {}
+                Outcome::Failed(_) | Outcome::Degraded(_) => {
+                    assert_ne!(last, Some(&Health::Healthy), "{name}: {outcome:?}");
+                }
                 _ => {}
             }
         }

@@ -34,7 +34,22 @@ pub struct Spec {
     pub start_period: u64,
     pub startup: (u64, u64),
     pub topic: Option<&'static str>,
+    /// Failed looks before anything is done, healthy ones after a restart.
+    pub thresholds: (u32, u32),
+    pub escalate_after: u32,
+    /// What is tried against a recoverable failure; `None`: the default.
+    pub chain: Option<&'static [&'static str]>,
+    pub fallback: bool,
+    pub cleanup: bool,
 }
+
+/// Chains that a person might write.
+const CHAINS: [&[&str]; 4] = [
+    &["restart", "restart-container", "fallback"],
+    &["retry", "restart", "fallback"],
+    &["restart-container", "restart"],
+    &["fallback", "restart"],
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
@@ -63,6 +78,14 @@ pub enum Op {
     Flicker(u8),
     Waver(u8),
     Hang(u8),
+    /// Its check times out; a restart helps.
+    Slow(u8),
+    /// Its check ends with 78, whatever is done.
+    Doom(u8),
+    /// Its fallback brings it back.
+    Soften(u8),
+    /// Its fallback fails.
+    Harden(u8),
     Stop(u8),
     StopFor(u8, u64),
     Resume(u8),
@@ -109,7 +132,11 @@ fn spec() -> impl Strategy<Value = Spec> {
     let startup = prop_oneof![Just((0_u64, 0_u64)), Just((5, 5)), Just((5, 30))];
     let topic = prop_oneof![5 => Just(Some("alerts")), 2 => Just(Some("ops")), 1 => Just(None)];
     let numbers = (0..8_u8, 0..4_u32, window, interval, start_period, startup);
-    (home, restart, start, numbers, topic).prop_map(|(home, restart, start, n, topic)| Spec {
+    let thresholds = prop_oneof![3 => Just((1_u32, 1_u32)), 1 => Just((3, 1)), 1 => Just((2, 2))];
+    let escalate = prop_oneof![2 => Just(5_u32), 1 => Just(1), 1 => Just(2)];
+    let chain = prop_oneof![2 => Just(None), 1 => prop::sample::select(CHAINS.to_vec()).prop_map(Some)];
+    let policy = (thresholds, escalate, chain, any::<bool>(), any::<bool>());
+    (home, restart, start, numbers, topic, policy).prop_map(|(home, restart, start, n, topic, policy)| Spec {
         home,
         needs: n.0,
         restart: if home == Home::Machine && restart == "container" { "command" } else { restart },
@@ -120,11 +147,17 @@ fn spec() -> impl Strategy<Value = Spec> {
         start_period: n.4,
         startup: n.5,
         topic,
+        thresholds: policy.0,
+        escalate_after: policy.1,
+        // What would contradict the rest of the configuration is left out of it.
+        chain: policy.2.filter(|_| restart != "none" && home != Home::Machine),
+        fallback: policy.3,
+        cleanup: policy.4,
     })
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let of_one = (any::<u8>(), 0..24_u8).prop_map(|(i, what)| match what {
+    let of_one = (any::<u8>(), 0..28_u8).prop_map(|(i, what)| match what {
         0..=2 => Op::Kill(i),
         3..=5 => Op::Ruin(i),
         6..=8 => Op::Heal(i),
@@ -148,6 +181,10 @@ fn op() -> impl Strategy<Value = Op> {
             }
         }
         22 => Op::BoxBack(i),
+        23 => Op::Slow(i),
+        24 => Op::Doom(i),
+        25 => Op::Soften(i),
+        26 => Op::Harden(i),
         _ => Op::BoxRestarts(i),
     });
     let jump = prop_oneof![Just(-90_000_i64), Just(-700), Just(-1), Just(1), Just(700), Just(90_000)];
@@ -249,6 +286,18 @@ impl Scenario {
                 service["container"] = home.into();
                 service["container_start"] = spec.start.into();
                 service["start_period_seconds"] = spec.start_period.into();
+            }
+            (service["failure_threshold"], service["success_threshold"]) =
+                (spec.thresholds.0.into(), spec.thresholds.1.into());
+            service["escalate_after"] = spec.escalate_after.into();
+            if let Some(chain) = spec.chain {
+                service["strategies"] = json!({"recoverable": chain});
+            }
+            if spec.fallback {
+                service["fallback_cmd"] = format!("{} fallback", Self::name(i)).into();
+            }
+            if spec.cleanup {
+                service["cleanup_cmd"] = format!("{} cleanup", Self::name(i)).into();
             }
             if spec.restart == "none" {
                 service["restart_cmd"] = Value::Null;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use recovery::check::{Failure, Health, Look, Unknown};
 use recovery::clock::Timestamp;
-use recovery::config::model::{CustomCommand, Probe, ServiceName};
+use recovery::config::model::{CustomCommand, Probe, ServiceName, Strategy};
 use recovery::engine::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Engine, Overrun, Request, RestartCommand,
     RunResult, Target,
@@ -134,6 +134,8 @@ pub struct Act {
     pub containers: BTreeMap<String, ContainerDetails>,
     /// Services of which an attempt that is under way was on disk.
     pub recorded: Vec<String>,
+    /// Services of which the step to their fallback was.
+    pub falling_back: Vec<String>,
     /// Whether the engine was there.
     pub engine: bool,
 }
@@ -214,6 +216,7 @@ impl FakeEngine {
             at: self.clock.peek(),
             uptime: self.clock.uptime_now(),
             recorded: seen.keys().filter(|name| self.under_way(name)).cloned().collect(),
+            falling_back: seen.keys().filter(|name| self.is_falling_back(name)).cloned().collect(),
             seen,
             containers: machine.containers.clone(),
             engine: machine.trouble.is_none(),
@@ -223,13 +226,22 @@ impl FakeEngine {
     }
 
     fn under_way(&self, service: &str) -> bool {
+        let last =
+            self.on_disk(service).and_then(|state| state.attempts.last().map(|attempt| attempt.result));
+        last == Some(AttemptResult::Unknown)
+    }
+
+    fn is_falling_back(&self, service: &str) -> bool {
+        let chain = self.on_disk(service).and_then(|state| state.chain);
+        chain.is_some_and(|chain| chain.steps.last() == Some(&Strategy::Fallback))
+    }
+
+    fn on_disk(&self, service: &str) -> Option<ServiceState> {
         // A disk that went after the attempt was recorded has it still.
         let away = self.state.with_extension("away");
         let folder = if self.state.is_dir() { &self.state } else { &away };
         let content = std::fs::read(folder.join(format!("{service}.json"))).unwrap_or_default();
-        let state = serde_json::from_slice::<ServiceState>(&content).ok();
-        let last = state.and_then(|state| state.attempts.last().map(|attempt| attempt.result));
-        last == Some(AttemptResult::Unknown)
+        serde_json::from_slice(&content).ok()
     }
 
     pub fn machine(&self) -> MutexGuard<'_, Machine> {

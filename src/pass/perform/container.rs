@@ -9,7 +9,6 @@ use crate::config::model::Strategy;
 use crate::decide::{Action, Decision, Marker};
 use crate::engine::ContainerRef;
 use crate::event::{EventKind, Level};
-use crate::history;
 use crate::pass::outcome::{self, Outcome};
 use crate::pass::sight::Place;
 use crate::pass::{lines, look};
@@ -120,20 +119,29 @@ impl Attempt<'_, '_> {
             return Ok(lines::leave(self.pass, self.service, &self.sight, stopped));
         }
         match self.sight.health {
-            Some(Health::Unhealthy(_)) if matches!(self.sight.place, Place::Running(_)) => {
+            Some(Health::Unhealthy(_))
+                if matches!(self.sight.place, Place::Running(_))
+                    && !self.was_well_at_last()
+                    && self.is_worth_a_restart() =>
+            {
                 let note = format!(
                     "{} is not up in its started container, running its restart command",
                     self.service.name
                 );
                 self.pass.note(Some(&self.service.name), Level::Info, &note);
-                // The same attempt, but its window begins with its last restart.
-                history::renew(&mut self.state.attempts, self.pass.now());
-                self.save().map_err(|()| Outcome::NotRecorded)?;
+                self.record_more()?;
                 self.clean_up()?;
                 self.restart_with(text)
             }
             _ => self.conclude(),
         }
+    }
+
+    /// Whether what was seen last is of a severity against which its strategies restart it.
+    fn is_worth_a_restart(&self) -> bool {
+        let strategies = &self.service.policy.strategies;
+        let restarts = |step: &Strategy| matches!(step, Strategy::Restart | Strategy::RestartContainer);
+        self.severity().is_some_and(|severity| strategies.of(severity).iter().any(restarts))
     }
 
     pub(super) fn executing(&self, what: &str) {

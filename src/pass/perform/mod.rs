@@ -12,7 +12,7 @@ use super::outcome::{self, Attempted, Outcome};
 use super::sight::Sight;
 use super::{Pass, facts, lines};
 use crate::check::severity::Severity;
-use crate::check::{Health, Unknown};
+use crate::check::{Failure, Health, Unknown};
 use crate::config::model::{Service, Strategy};
 use crate::decide::{Action, Decision};
 use crate::event::{EventKind, Level};
@@ -122,6 +122,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// What the policy says after a step that did not help.
     fn after_failure(&mut self) -> Decision {
+        if self.was_well_at_last() {
+            return Decision::Exhausted;
+        }
         self.sight.state = Some(self.state.clone());
         look::marker_inside(self.pass, self.service, &mut self.sight);
         let next = facts::decision_without_hope(self.pass, self.service, &self.sight, &self.progress);
@@ -129,6 +132,11 @@ impl<'p, 'w> Attempt<'p, 'w> {
         self.confirmed =
             matches!(next, Decision::Fallback | Decision::Restart { action: Action::Command, .. });
         next
+    }
+
+    /// Whether the last look was healthy, if not for long enough: that is not acted on.
+    fn was_well_at_last(&self) -> bool {
+        matches!(self.sight.health, Some(Health::Unhealthy(Failure::Unsteady { .. })))
     }
 
     /// The second look.
@@ -188,20 +196,36 @@ impl<'p, 'w> Attempt<'p, 'w> {
         }
         let now = self.pass.now();
         let window = self.service.failure_window;
-        let severity = self.severity().unwrap_or(Severity::Recoverable);
         history::prune(&mut self.state.attempts, now, window);
         if matches!(step, Strategy::Restart | Strategy::RestartContainer) {
             history::record(&mut self.state.attempts, now);
         }
         self.number = history::count(&self.state.attempts, now, window);
-        history::step(&mut self.state, step, severity, self.progress.made.is_empty(), now, window);
+        self.take_step(step);
         if !self.progress.counted {
             self.state.saw_unhealthy(self.sight.at);
         }
         self.progress.counted = true;
+        self.save().map_err(|()| Outcome::NotRecorded)
+    }
+
+    /// Writes that the attempt goes on with a `restart_cmd`: the same attempt, but its window begins with its
+    /// last restart, and the command is not run once more as a step of its own.
+    fn record_more(&mut self) -> Step<()> {
+        history::renew(&mut self.state.attempts, self.pass.now());
+        if self.progress.made.last() != Some(&Strategy::Restart) {
+            self.take_step(Strategy::Restart);
+        }
+        self.save().map_err(|()| Outcome::NotRecorded)
+    }
+
+    fn take_step(&mut self, step: Strategy) {
+        let severity = self.severity().unwrap_or(Severity::Recoverable);
+        let (now, window) = (self.pass.now(), self.service.failure_window);
+        let first = self.progress.made.is_empty();
+        history::step(&mut self.state, step, severity, first, now, window);
         self.progress.made.push(step);
         self.progress.worst = Some(severity);
-        self.save().map_err(|()| Outcome::NotRecorded)
     }
 
     fn severity(&self) -> Option<Severity> {
