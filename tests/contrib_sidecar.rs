@@ -6,16 +6,14 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use common::docker::{Container, Docker, docker, docker_ok, require_docker, skipped, unique_name};
+use common::docker::{Container, Docker, docker_ok, require_docker, skipped, unique_name};
 use common::fixture::LIMIT;
 use common::run::{self, Finished};
+use common::sidecar::{FOLDER, Image, Volume, log, said, sidecar, socket};
 use common::until::until;
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_recovery");
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/docker");
 const SERVING: &str = "httpd -p 8080 -h /www";
 
 #[test]
@@ -27,7 +25,7 @@ fn the_sidecar_brings_back_what_dies_beside_it_and_remembers_it() {
     let (folder, volume) = (tempfile::tempdir().expect("a temporary folder"), Volume::create());
     configure(folder.path(), &victim.name);
 
-    let first = sidecar(docker, &image, &socket, folder.path(), &volume);
+    let first = sidecar(docker, &image, &socket, folder.path(), &volume, &["--network=none"]);
     said(&first, "Health check passed for web");
     // What has no container is looked at in the sidecar itself.
     said(&first, "Health check passed for here");
@@ -40,7 +38,7 @@ fn the_sidecar_brings_back_what_dies_beside_it_and_remembers_it() {
     assert_eq!(first.state().exit_code, 0, "it did not listen to SIGTERM: {}", log(&first));
     drop(first);
 
-    let second = sidecar(docker, &image, &socket, folder.path(), &volume);
+    let second = sidecar(docker, &image, &socket, folder.path(), &volume, &["--network=none"]);
     victim.sh("killall httpd");
     said(&second, "web manually stopped, skipping auto-recovery");
     assert_eq!(attempts(&second), 1);
@@ -135,41 +133,9 @@ fn serving(victim: &Container) -> usize {
     victim.processes().iter().filter(|line| *line == SERVING).count()
 }
 
-/// With the mounts and variables of the Compose file, and hardly any rest.
-fn sidecar(docker: Docker, image: &Image, socket: &str, config: &Path, volume: &Volume) -> Container {
-    let mounts = [
-        format!("--volume={socket}:/var/run/docker.sock"),
-        format!("--volume={}:/etc/recovery:ro", config.display()),
-        format!("--volume={}:/var/lib/recovery", volume.0),
-    ];
-    let mut options: Vec<_> = mounts.iter().map(String::as_str).collect();
-    options.extend(["--env=RECOVERY_TRUST_CONFIG=1", "--env=RECOVERY_REST_SECONDS=1"]);
-    Container::start(docker, &image.0, &options, &[])
-}
-
-#[track_caller]
-fn said(sidecar: &Container, phrase: &str) {
-    let heard = || log(sidecar).contains(phrase).then_some(());
-    until(&format!("{phrase} in the log of {}", sidecar.name), LIMIT, heard);
-}
-
-fn log(sidecar: &Container) -> String {
-    docker(&["logs", &sidecar.id]).stderr
-}
-
 fn attempts(sidecar: &Container) -> usize {
     let state: Value = serde_json::from_str(&sidecar.sh("cat /var/lib/recovery/web.json")).expect("JSON");
     state["attempts"].as_array().expect("attempts").len()
-}
-
-/// Where the engine listens; `None`, after saying so, where that is no file that could be mounted.
-fn socket() -> Option<String> {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    let path = host.strip_prefix("unix://").map(str::to_owned);
-    if path.is_none() {
-        skipped("the engine listens on no socket of this machine");
-    }
-    path
 }
 
 /// The command that Compose has on this machine.
@@ -179,60 +145,6 @@ fn compose() -> Option<Vec<&'static str>> {
         asked.is_ok_and(|output| output.status.success())
     };
     [vec!["docker", "compose"], vec!["docker-compose"]].into_iter().find(|command| answers(command))
-}
-
-/// An image `recovery-test/NAME`, removed at Drop.
-struct Image(String);
-
-impl Image {
-    fn from_local_parts() -> Self {
-        let image = Self(unique_name());
-        let mut command = Command::new(format!("{FOLDER}/build-image.sh"));
-        command.args([&image.tag(), PROGRAM]);
-        run::within(LIMIT, command, b"").expect_code(0);
-        image
-    }
-
-    /// By the builder that is in every engine: the newer one is a plugin, and would ask registries.
-    fn built(args: &[&str]) -> Self {
-        let image = Self(unique_name());
-        let mut command = Command::new("docker");
-        command.env("DOCKER_BUILDKIT", "0").args(["build", "--network=none", "--tag", &image.tag()]);
-        command.args(args);
-        run::within(Duration::from_secs(240), command, b"").expect_code(0);
-        image
-    }
-
-    fn of_steps(steps: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("Dockerfile"), steps.join("\n")).expect("a Dockerfile");
-        Self::built(&[&folder.path().to_string_lossy()])
-    }
-
-    fn tag(&self) -> String {
-        format!("recovery-test/{}", self.0)
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        let _ = docker(&["image", "rm", "--force", &self.tag()]);
-    }
-}
-
-/// A volume, removed at Drop.
-struct Volume(String);
-
-impl Volume {
-    fn create() -> Self {
-        Self(docker_ok(&["volume", "create", &unique_name()]))
-    }
-}
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        let _ = docker(&["volume", "rm", "--force", &self.0]);
-    }
 }
 
 /// A Compose project, taken down with its volume at Drop.

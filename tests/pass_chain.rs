@@ -148,6 +148,18 @@ fn a_transient_failure_that_passes_uses_up_no_attempt() {
 }
 
 #[test]
+fn what_turns_out_to_be_worse_is_not_waited_for() {
+    let stage = web(&json!({}));
+    ruin(&stage, down());
+    stage.machine().service("web").next = [timed_out(), timed_out()].into();
+    let (took, done) = seconds(&stage, || stage.pass());
+    // The second of the four looks was refused; then the restart with its startup time-out.
+    assert_eq!((looks(&done) > 3, done.acts()), (true, vec!["run web"]));
+    assert_eq!(took, 1 + 30);
+    assert!(done.notes("web is not better: looked at 2 more times"), "{:?}", done.events);
+}
+
+#[test]
 fn a_person_who_stops_it_during_the_retries_is_obeyed() {
     let stage = web(&json!({}));
     ruin(&stage, timed_out());

@@ -13,4 +13,5 @@ pub mod ntfy;
 pub mod readme;
 pub mod run;
 pub mod server;
+pub mod sidecar;
 pub mod until;

@@ -184,8 +184,12 @@ impl<'p, 'w> Attempt<'p, 'w> {
             }
             self.sight.state = Some(self.state.clone());
             self.confirm()?;
+            self.result = format!("looked at {look} more times");
+            // What turns out to be worse does not pass by being waited for.
+            if self.severity() > self.progress.worst {
+                break;
+            }
         }
-        self.result = format!("looked at {} more times", retry.attempts);
         Ok(self.failed())
     }
 
