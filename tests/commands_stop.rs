@@ -158,6 +158,25 @@ fn a_reset_lets_a_given_up_service_be_tried_again() {
     assert_eq!(fixture.state("db").expect("a state")["attempts"], json!([]), "resume forgets them, too");
 }
 
+#[test]
+fn a_reset_lets_a_degraded_service_begin_its_strategies_anew() {
+    let mut fixture = three();
+    let mut db = by_file(&fixture, "db", "exit 3");
+    db["fallback_cmd"] = json!("true");
+    db["strategies"] = json!({"recoverable": ["fallback"]});
+    fixture.service("db", db);
+    fixture.run(&["run", "-s", "db"]).expect_code(1);
+    fixture.run(&["run", "-s", "db"]).expect_code(1);
+    assert_eq!(fixture.count("Executing fallback command for db"), 1, "{}", fixture.log());
+    assert_eq!(fixture.count("db is degraded"), 1, "{}", fixture.log());
+    assert_eq!(fixture.count("left_because: degraded since "), 1, "{}", fixture.log());
+    let reset = fixture.run(&["reset", "db"]).expect_code(0);
+    let said = "db: what was tried against its failure is forgotten, its strategies begin anew\n";
+    assert_eq!(reset.stdout, said);
+    fixture.run(&["run", "-s", "db"]).expect_code(1);
+    assert_eq!(fixture.count("Executing fallback command for db"), 2, "{}", fixture.log());
+}
+
 /// A command under way whose standard output can be read meanwhile; ended at Drop.
 struct Running {
     child: Child,

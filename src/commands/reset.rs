@@ -30,8 +30,13 @@ pub fn run(global: &Global, which: &Which) -> ExitCode {
 fn one(store: &Store, service: &Service) -> ExitCode {
     let name = &service.name;
     match forget(store, service) {
-        Ok(Forgotten::Attempts(0)) => crate::say!("{name}: no restart attempts were remembered"),
-        Ok(Forgotten::Attempts(n)) => {
+        Ok(Forgotten::Attempts { number: 0, chain: true }) => {
+            crate::say!("{name}: what was tried against its failure is forgotten, its strategies begin anew");
+        }
+        Ok(Forgotten::Attempts { number: 0, .. }) => {
+            crate::say!("{name}: no restart attempts were remembered");
+        }
+        Ok(Forgotten::Attempts { number: n, .. }) => {
             let attempts = if n == 1 { "attempt" } else { "attempts" };
             crate::say!("{name}: {n} restart {attempts} forgotten, it will be tried again");
         }
@@ -53,13 +58,18 @@ fn one(store: &Store, service: &Service) -> ExitCode {
 /// What became of the failure window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgotten {
-    /// So many attempts were in it.
-    Attempts(usize),
+    /// What was in it.
+    Attempts {
+        /// So many restarts.
+        number: usize,
+        /// And steps of strategies against a failure that lasts.
+        chain: bool,
+    },
     /// A pass holds the lock.
     Busy,
 }
 
-/// Empties the failure window of a service.
+/// Empties the failure window of a service, so that its strategies begin anew.
 ///
 /// # Errors
 /// Where the state cannot be read or written.
@@ -72,7 +82,8 @@ pub fn forget(store: &Store, service: &Service) -> Result<Forgotten, StoreError>
         return Ok(Forgotten::Busy);
     };
     let mut state = guard.load()?;
-    let attempts = std::mem::take(&mut state.attempts).len();
+    let number = std::mem::take(&mut state.attempts).len();
+    let chain = state.chain.take().is_some();
     guard.save(&state)?;
-    Ok(Forgotten::Attempts(attempts))
+    Ok(Forgotten::Attempts { number, chain })
 }

@@ -52,11 +52,11 @@ impl Resume<'_> {
             removed => format!("removed {}", removed.join(", ")),
         };
         match reset::forget(self.store, service) {
-            Ok(Forgotten::Attempts(_)) if exit == ExitCode::Ok => {
+            Ok(Forgotten::Attempts { .. }) if exit == ExitCode::Ok => {
                 crate::say!("{name}: will be restarted again when it is down ({removed})");
                 exit
             }
-            Ok(Forgotten::Attempts(_)) => {
+            Ok(Forgotten::Attempts { .. }) => {
                 crate::say!("{name}: its failure window was cleared ({removed})");
                 exit
             }
