@@ -363,6 +363,27 @@ fn a_cleanup_comes_before_a_restart_and_its_failure_holds_nothing_up() {
 }
 
 #[test]
+fn what_is_well_again_during_its_cleanup_is_not_restarted() {
+    let stage = web(&json!({"cleanup_cmd": "web cleanup"}));
+    stage.machine().service("web").next = [down(), down()].into();
+    stage.machine().service("web").cleanup = Run::Hangs;
+    let done = stage.pass();
+    assert_eq!((done.acts(), done.outcome("web")), (vec!["cleanup web"], &Outcome::Recovered));
+}
+
+#[test]
+fn retries_do_not_outlast_the_pass() {
+    let recovery = json!({"pass_timeout_seconds": 100});
+    let services = json!({"web": {"retry": {"attempts": 10, "base_delay_seconds": 10}}});
+    let stage = Stage::with(&services, &recovery, &Value::Null);
+    ruin(&stage, timed_out());
+    let (took, done) = seconds(&stage, || stage.pass());
+    // At once, after 10 s and 20 s and 40 s; the next wait would be too long.
+    assert_eq!((took - 30, looks(&done) >= 5), (70, true));
+    assert_eq!(done.acts(), ["run web"]);
+}
+
+#[test]
 fn a_cleanup_comes_before_the_restart_of_its_container_too() {
     let stage = web(&json!({"cleanup_cmd": "web cleanup", "restart": "container"}));
     stage.machine().kill("web");

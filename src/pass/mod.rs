@@ -157,8 +157,13 @@ impl<'a> Pass<'a> {
 
     /// Whether the pass may still begin something.
     fn time_left(&self) -> bool {
+        self.time_left_after(Duration::ZERO)
+    }
+
+    /// The same after a wait.
+    fn time_left_after(&self, wait: Duration) -> bool {
         let spent = self.world.clock.monotonic().saturating_sub(self.began);
-        spent < self.config.recovery.pass_timeout && !self.interrupted()
+        spent.saturating_add(wait) < self.config.recovery.pass_timeout && !self.interrupted()
     }
 
     fn interrupted(&self) -> bool {

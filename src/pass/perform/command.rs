@@ -2,7 +2,7 @@
 
 use super::{Attempt, Step};
 use crate::alert::mask::mask;
-use crate::check::Health;
+use crate::check::{Health, Unknown};
 use crate::config::model::Strategy;
 use crate::engine::{Overrun, RestartCommand, RunResult, Target};
 use crate::event::{EventKind, Level};
@@ -35,7 +35,9 @@ impl Attempt<'_, '_> {
                 return Ok(());
             }
             Ran::Exited(code) => format!("exit {code}"),
-            Ran::LeftRunning | Ran::TimedOut => self.over_time(),
+            Ran::TimedOut => self.over_time(),
+            // It is healthy again, so there is nothing to restart.
+            Ran::LeftRunning => return Err(self.recovered(Some("its cleanup is still running".to_owned()))),
         };
         let text =
             format!("the cleanup of {} failed ({told}), it is restarted all the same", self.service.name);
@@ -119,6 +121,10 @@ impl Attempt<'_, '_> {
         let pass = self.pass;
         let service = self.service;
         let at = self.sight.place.container().cloned();
+        if at.is_none() && service.container.is_some() {
+            // What belongs into a container is never run on the machine.
+            return Err(self.not_done(Unknown::CutOff("its container is gone".to_owned())));
+        }
         let target = at.clone().map_or(Target::Machine, Target::Container);
         let command = RestartCommand {
             service: &service.name,

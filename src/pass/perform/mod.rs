@@ -176,6 +176,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
         let mut delay = retry.base_delay;
         for look in 1..=retry.attempts {
             if look > 1 {
+                if !self.pass.time_left_after(delay) {
+                    break;
+                }
                 self.pass.world.clock.sleep(delay);
                 delay = delay.saturating_mul(2);
             }
