@@ -46,9 +46,33 @@ pub trait Agent {
 
 /// Makes all checks, side by side; one result a request, in order.
 pub fn look(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) -> Vec<Look> {
+    converse(child, requests, interrupt).looks
+}
+
+/// The same; `None` where the client ended before its agent had announced itself, for whatever reason.
+pub fn look_if_it_speaks(
+    child: impl Agent,
+    requests: &[Request<'_>],
+    interrupt: &Interrupt,
+) -> Option<Vec<Look>> {
+    let said = converse(child, requests, interrupt);
+    (!said.nothing).then_some(said.looks)
+}
+
+/// What came of a dialogue.
+struct Said {
+    looks: Vec<Look>,
+    /// The client ended before its agent had announced itself.
+    nothing: bool,
+}
+
+fn converse(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) -> Said {
     let nonce = match nonce() {
         Ok(nonce) => nonce,
-        Err(why) => return requests.iter().map(|_| Look::unknown(why.clone())).collect(),
+        Err(why) => {
+            let looks = requests.iter().map(|_| Look::unknown(why.clone())).collect();
+            return Said { looks, nothing: false };
+        }
     };
     let line = Line::open(child, script::look(&nonce, requests));
     let mut talk = Conversation::new(&nonce, requests);
@@ -77,18 +101,19 @@ pub fn look(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) 
             Heard::End => break Some(Unknown::CutOff("the connection to the container ended".into())),
         }
     };
+    let nothing = matches!(why, Some(Unknown::CutOff(_))) && !talk.started();
     let (exit, stderr) = line.close();
     let why = match why {
         Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
             classify(&talk.noise(), &stderr, exit)
         }
-        Some(Unknown::CutOff(_)) if !talk.started() => classify(&talk.noise(), &stderr, exit),
+        Some(Unknown::CutOff(_)) if nothing => classify(&talk.noise(), &stderr, exit),
         Some(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
             Unknown::CannotFork("the container".into())
         }
         why => why.unwrap_or_else(|| Unknown::CutOff("the agent gave no answer".into())),
     };
-    talk.looks(&why)
+    Said { looks: talk.looks(&why), nothing }
 }
 
 /// Runs a restart command; `at_timeout` is asked once where it is still running at its time-out.

@@ -10,18 +10,20 @@ pub mod inspect;
 pub mod listing;
 
 mod agent;
+mod ahead;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Container, ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
-    batch,
+    Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand,
+    RunResult, batch,
 };
 use crate::check::{Health, Look, Unknown};
 use crate::config::model::ServiceName;
 use crate::process::Interrupt;
 use agent::ExecAgent;
+use ahead::Ahead;
 use client::Client;
 
 /// How long the engine may take to answer a question.
@@ -34,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 #[derive(Debug, Clone)]
 pub struct DockerCli {
     client: Client,
+    ahead: Ahead,
     interrupt: Interrupt,
 }
 
@@ -41,7 +44,12 @@ impl DockerCli {
     /// `engine` is the name or path of the command line.
     #[must_use]
     pub fn new(engine: &str, interrupt: Interrupt) -> Self {
-        Self { client: Client::new(engine), interrupt }
+        Self { client: Client::new(engine), ahead: Ahead::default(), interrupt }
+    }
+
+    /// Begins the execs of these looks; their scripts wait for the listing.
+    pub fn expect(&self, likely: &[Expected]) {
+        self.ahead.begin(&self.client, likely);
     }
 
     /// All containers, running or not.
@@ -49,6 +57,12 @@ impl DockerCli {
     /// # Errors
     /// Where the engine is unreachable, refuses, does not answer or answers nonsense.
     pub fn list(&self) -> Result<Vec<Container>, Unknown> {
+        let listing = self.ask_for_list();
+        self.ahead.confirm(listing.as_deref().unwrap_or_default());
+        listing
+    }
+
+    fn ask_for_list(&self) -> Result<Vec<Container>, Unknown> {
         let ask = |format| self.ask(&["ps", "-a", "--no-trunc", "--format", format], "");
         let answer = match ask(listing::FORMAT) {
             // Command lines before 20.10 have no field `State`; the status tells it, too.
@@ -125,10 +139,15 @@ impl DockerCli {
         user: Option<&str>,
         requests: &[Request<'_>],
     ) -> Vec<Look> {
-        let mut looks = match ExecAgent::start(&self.client, container, user, &batch::LOOK_ARGV) {
-            Ok(agent) => batch::look(agent, requests, &self.interrupt),
-            Err(why) => vec![Look::unknown(why); requests.len()],
-        };
+        let ahead = self.ahead.take(container, user);
+        // One that never spoke may have failed before the container was what the listing says it is.
+        let looks = ahead.and_then(|agent| batch::look_if_it_speaks(agent, requests, &self.interrupt));
+        let mut looks = looks.unwrap_or_else(|| {
+            match ExecAgent::start(&self.client, container, user, &batch::LOOK_ARGV) {
+                Ok(agent) => batch::look(agent, requests, &self.interrupt),
+                Err(why) => vec![Look::unknown(why); requests.len()],
+            }
+        });
         for look in &mut looks {
             if let Health::Unknown(why) = &look.health {
                 look.health = Health::Unknown(batch::named(why.clone(), &container.name));
