@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub use self::classify::classify;
 use self::command::Run;
+pub use self::dialogue::SIDE_BY_SIDE;
 use self::dialogue::{Conversation, Progress};
 use self::driver::{Heard, Line};
 use self::records::Record;
@@ -44,9 +45,29 @@ pub trait Agent {
     fn finish(&mut self, within: Duration) -> (Option<i32>, String);
 }
 
-/// Makes all checks, side by side; one result a request, in order.
-pub fn look(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) -> Vec<Look> {
-    converse(child, requests, interrupt).looks
+/// What happens while the checks are made.
+#[derive(Debug)]
+pub enum Step {
+    /// The agent has announced itself.
+    Started,
+    /// That request is settled while others are not yet.
+    Look(usize, Look),
+}
+
+/// Whether a check must not share its agent with others: it would find their processes, or hold them up.
+#[must_use]
+pub fn must_be_alone(request: &Request<'_>) -> bool {
+    script::looks_at_processes(&request.check.probe)
+}
+
+/// Makes all checks, side by side; one result a request, in order. `step` hears of them as they come.
+pub fn look(
+    child: impl Agent,
+    requests: &[Request<'_>],
+    interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
+) -> Vec<Look> {
+    converse(child, requests, interrupt, step).looks
 }
 
 /// The same; `None` where the client ended before its agent had announced itself, for whatever reason.
@@ -54,8 +75,9 @@ pub fn look_if_it_speaks(
     child: impl Agent,
     requests: &[Request<'_>],
     interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
 ) -> Option<Vec<Look>> {
-    let said = converse(child, requests, interrupt);
+    let said = converse(child, requests, interrupt, step);
     (!said.nothing).then_some(said.looks)
 }
 
@@ -66,7 +88,12 @@ struct Said {
     nothing: bool,
 }
 
-fn converse(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) -> Said {
+fn converse(
+    child: impl Agent,
+    requests: &[Request<'_>],
+    interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
+) -> Said {
     let nonce = match nonce() {
         Ok(nonce) => nonce,
         Err(why) => {
@@ -77,8 +104,16 @@ fn converse(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) 
     let line = Line::open(child, script::look(&nonce, requests));
     let mut talk = Conversation::new(&nonce, requests);
     let mut late: Option<Duration> = None;
+    let mut announced = false;
     let why = loop {
         line.order(talk.orders());
+        if talk.started() && !announced {
+            announced = true;
+            step(Step::Started);
+        }
+        for (index, look) in talk.settled() {
+            step(Step::Look(index, look));
+        }
         match talk.progress() {
             Progress::Going => {}
             Progress::Finished => break None,
