@@ -130,7 +130,7 @@ fn look(agent: Exec, checks: &[HealthCheck]) -> Vec<Look> {
     let name = ServiceName::new("svc").unwrap();
     let request = |check| Request { service: &name, check, env: &[], user: None };
     let requests: Vec<Request<'_>> = checks.iter().map(request).collect();
-    batch::look(agent, &requests, &Interrupt::default())
+    batch::look(agent, &requests, &Interrupt::default(), &mut |_| {})
 }
 
 fn check(probe: Probe, seconds: u64) -> HealthCheck {

@@ -82,7 +82,7 @@ impl Container {
     }
 
     fn look(&self, requests: &[Request<'_>]) -> Vec<Look> {
-        batch::look(self.start(&batch::LOOK_ARGV), requests, &Interrupt::default())
+        batch::look(self.start(&batch::LOOK_ARGV), requests, &Interrupt::default(), &mut |_| {})
     }
 }
 
@@ -342,7 +342,7 @@ fn when_the_host_goes_away_everything_ends() {
         let name = ServiceName::new("svc").unwrap();
         let text = shell(&format!("trap '' TERM; setsid sleep {nap} & sleep {nap}; sleep {nap}"));
         let request = Request { service: &name, check: &text, env: &[], user: None };
-        let looks = batch::look(agent, &[request], &interrupt);
+        let looks = batch::look(agent, &[request], &interrupt, &mut |_| {});
         stop.join().unwrap();
         assert_eq!(looks[0].health, Health::Unknown(Unknown::Interrupted), "{kind:?}");
         until("all processes have ended", || !lives(&nap));

@@ -99,7 +99,7 @@ fn names_of_services_do_not_meet_names_of_other_files() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     let all = ["last-pass", "outbox", "machine", "containers", "manual-stop", "web", "web.json", "web.lock"];
-    store.record_looks(&[(name("web"), NOW)], &all.map(name), &TestClock::at(NOW)).unwrap();
+    store.record_looks(&[(name("web"), NOW)], &all.map(name), None, &TestClock::at(NOW)).unwrap();
     for service in all {
         let guard = lock(&store, service);
         let mut state = guard.load().unwrap();
@@ -256,7 +256,8 @@ fn passes_at_once_keep_each_others_looks() {
     std::thread::scope(|scope| {
         for service in &known {
             let (store, known) = (&store, &known);
-            scope.spawn(move || store.record_looks(&[(service.clone(), NOW)], known, &clock()).unwrap());
+            scope
+                .spawn(move || store.record_looks(&[(service.clone(), NOW)], known, None, &clock()).unwrap());
         }
     });
     let last = store.last_pass().unwrap();
@@ -264,7 +265,7 @@ fn passes_at_once_keep_each_others_looks() {
     assert!(known.iter().all(|s| last.look(s.as_str(), now).is_some()), "{last:?}");
     std::fs::write(dir.path().join("last-pass.json"), "{").unwrap();
     assert_eq!(store.last_pass().unwrap(), recovery::store::LastPass::default(), "damaged: all are due");
-    store.record_looks(&[(known[0].clone(), NOW)], &known, &TestClock::at(NOW)).unwrap();
+    store.record_looks(&[(known[0].clone(), NOW)], &known, None, &TestClock::at(NOW)).unwrap();
     assert_eq!(store.last_pass().unwrap().look("s0", NOW), Some(NOW));
 }
 

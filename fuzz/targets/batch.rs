@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
     ];
     let request = |check| Request { service: &name, check, env: &[], user: None };
     let requests: Vec<Request<'_>> = checks.iter().map(request).collect();
-    let looks = batch::look(Parrot::new(data), &requests, &Interrupt::default());
+    let looks = batch::look(Parrot::new(data), &requests, &Interrupt::default(), &mut |_| {});
     assert_eq!(looks.len(), requests.len());
 
     let command = RestartCommand {

@@ -40,7 +40,7 @@ fn state(folder: &Path, data: &[u8]) {
     fs::write(folder.join("last-pass.json"), data).expect("the looks are written");
     if let Ok(last) = store.last_pass() {
         let _ = last.look("svc", NOW);
-        let _ = store.record_looks(&[(name.clone(), NOW)], std::slice::from_ref(&name), &Still);
+        let _ = store.record_looks(&[(name.clone(), NOW)], std::slice::from_ref(&name), None, &Still);
     }
     let Ok(state) = store.load(&name) else { return };
     let Ok(Lock::Held(guard)) = store.try_lock(&name, NOW) else { panic!("nobody else holds it") };

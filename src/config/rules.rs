@@ -53,20 +53,18 @@ pub(super) fn dependencies(cx: &Context<'_>, drafts: &mut [Draft<'_, '_>]) {
 
 /// Decides how each service is restarted.
 pub(super) fn restarts(drafts: &mut [Draft<'_, '_>], settings: &Settings) {
-    let containers: Vec<(ServiceName, String)> = drafts
-        .iter()
-        .filter(|draft| draft.service.enabled)
-        .filter_map(|draft| {
-            Some((draft.service.name.clone(), plain(draft.service.container.as_ref()?, settings).to_owned()))
-        })
-        .collect();
+    let mut inhabitants: HashMap<String, Vec<ServiceName>> = HashMap::new();
+    for service in drafts.iter().map(|draft| &draft.service).filter(|service| service.enabled) {
+        if let Some(container) = &service.container {
+            let container = plain(container, settings).to_owned();
+            inhabitants.entry(container).or_default().push(service.name.clone());
+        }
+    }
     for draft in drafts.iter_mut() {
-        let container = draft.service.container.as_ref().map(|name| plain(name, settings).to_owned());
-        let others: Vec<&str> = containers
-            .iter()
-            .filter(|(name, other)| *name != draft.service.name && Some(other) == container.as_ref())
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let container = draft.service.container.as_ref().map(|name| plain(name, settings));
+        let sharing = container.and_then(|name| inhabitants.get(name)).into_iter().flatten();
+        let others: Vec<&str> =
+            sharing.filter(|name| **name != draft.service.name).map(ServiceName::as_str).collect();
         draft.service.restart = match &draft.keys.restart {
             Some((method, _)) => *method,
             None if draft.service.restart_cmd.is_some() => RestartMethod::Command,

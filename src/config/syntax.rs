@@ -147,34 +147,40 @@ fn wording(error: &ParseError) -> String {
 /// All keys that stand twice in one object, anywhere.
 pub(super) fn duplicates(value: &Value<'_>, lines: &Lines<'_>) -> Vec<Problem> {
     let mut found = Vec::new();
-    find_duplicates(value, "", lines, &mut found);
+    find_duplicates(value, &String::new, lines, &mut found);
     found
 }
 
-fn find_duplicates(value: &Value<'_>, path: &str, lines: &Lines<'_>, found: &mut Vec<Problem>) {
+/// `path` is only asked for where something is found.
+fn find_duplicates(
+    value: &Value<'_>,
+    path: &dyn Fn() -> String,
+    lines: &Lines<'_>,
+    found: &mut Vec<Problem>,
+) {
     match value {
         Value::Object(object) => {
             let mut seen = HashSet::new();
             for property in &object.properties {
-                let here = child(path, property.name.as_str());
+                let here = || child(&path(), property.name.as_str());
                 if !seen.insert(property.name.as_str()) {
-                    found.push(twice(property, &here, lines));
+                    found.push(twice(property, here(), lines));
                 }
                 find_duplicates(&property.value, &here, lines, found);
             }
         }
         Value::Array(list) => {
             for (index, item) in list.elements.iter().enumerate() {
-                find_duplicates(item, &element(path, index), lines, found);
+                find_duplicates(item, &|| element(&path(), index), lines, found);
             }
         }
         Value::StringLit(_) | Value::NumberLit(_) | Value::BooleanLit(_) | Value::NullKeyword(_) => {}
     }
 }
 
-fn twice(property: &ObjectProp<'_>, path: &str, lines: &Lines<'_>) -> Problem {
+fn twice(property: &ObjectProp<'_>, path: String, lines: &Lines<'_>) -> Problem {
     let text = "this key stands twice in the same object; remove one of them";
-    Problem { path: path.to_owned(), ..lines.error(property.start(), text) }
+    Problem { path, ..lines.error(property.start(), text) }
 }
 
 #[cfg(test)]

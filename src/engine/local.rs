@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::docker::DockerCli;
 use super::host::Host;
 use super::{
-    Container, ContainerDetails, ContainerRef, Engine, Overrun, Request, RestartCommand, RunResult, Target,
+    Container, ContainerDetails, ContainerRef, Engine, Expected, Overrun, Request, RestartCommand, RunResult,
+    Target,
 };
 use crate::check::{Look, Unknown};
 use crate::config::model::{ServiceName, Settings};
@@ -31,6 +32,10 @@ impl LocalEngine {
 }
 
 impl Engine for LocalEngine {
+    fn expect(&self, likely: &[Expected]) {
+        self.docker.expect(likely);
+    }
+
     fn list(&self) -> Result<Vec<Container>, Unknown> {
         self.docker.list()
     }

@@ -33,6 +33,15 @@ pub struct ContainerRef {
     pub name: String,
 }
 
+/// A look that will probably be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expected {
+    /// The container, as it was when it was last listed.
+    pub at: ContainerRef,
+    /// As which user.
+    pub user: Option<String>,
+}
+
 /// One row of the listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -127,6 +136,10 @@ pub enum RunResult {
 
 /// Containers and the machine, in the words of the domain.
 pub trait Engine: Send + Sync {
+    /// Tells what the first [`Engine::observe`] after the listing will probably ask for, so that it may be got
+    /// ready while the containers are listed. Nothing comes of it but speed.
+    fn expect(&self, _likely: &[Expected]) {}
+
     /// All containers, running or not. One call a pass.
     ///
     /// # Errors

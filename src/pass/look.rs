@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::sight::{self, Place, Sight};
 use super::{Pass, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
+use crate::clock::Timestamp;
 use crate::config::model::{CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage};
 use crate::decide::Marker;
 use crate::engine::{ContainerDetails, ContainerRef, Request, Target};
@@ -70,8 +71,7 @@ fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
     None
 }
 
-/// Stopped services are not looked at; named and unhealthy ones always are; others when their interval,
-/// less a tenth for the jitter of the schedule, has passed.
+/// Stopped services are not looked at; named and unhealthy ones always are; others when their interval is over.
 fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
     if matches!(sight.marker, Marker::Present(_)) {
         return false;
@@ -82,11 +82,16 @@ fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
         return true;
     }
     let Some(last) = pass.last_pass.look(service.name.as_str(), sight.at) else { return true };
-    let due = sight.at - last >= interval.mul_f64(0.9);
+    let due = is_over(interval, last, sight.at);
     if !due {
         log::debug!("{} is not due: looked at {last}, interval {} s", service.name, interval.as_secs_f64());
     }
     due
+}
+
+/// Whether the interval between two looks is over, less a tenth for the jitter of the schedule.
+pub(super) fn is_over(interval: Duration, last: Timestamp, now: Timestamp) -> bool {
+    now - last >= interval.mul_f64(0.9)
 }
 
 /// The dependencies, near and far, of unhealthy services that were not due.

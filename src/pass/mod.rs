@@ -6,6 +6,7 @@
 
 mod act;
 mod aftermath;
+mod ahead;
 mod board;
 mod facts;
 mod gates;
@@ -69,6 +70,13 @@ pub struct Scope<'a> {
     pub dry_run: bool,
 }
 
+impl Scope<'_> {
+    /// Whether any of them lives in a container.
+    fn needs_engine(&self) -> bool {
+        self.services.iter().any(|service| service.container.is_some())
+    }
+}
+
 /// How a pass ended.
 #[derive(Debug)]
 pub struct Summary {
@@ -125,7 +133,14 @@ pub fn run(world: World<'_>, config: &Config, scope: &Scope<'_>) -> Summary {
 
 impl<'a> Pass<'a> {
     fn begin(world: World<'a>, config: &'a Config, scope: &'a Scope<'a>) -> Self {
-        let needs_engine = scope.services.iter().any(|service| service.container.is_some());
+        let needs_engine = scope.needs_engine();
+        let (last_pass, unread) = match world.store.last_pass() {
+            Ok(last_pass) => (last_pass, None),
+            Err(error) => (LastPass::default(), Some(error)),
+        };
+        if needs_engine {
+            world.engine.expect(&ahead::expected(world, config, scope, &last_pass));
+        }
         let pass = Self {
             world,
             config,
@@ -133,7 +148,7 @@ impl<'a> Pass<'a> {
             listing: if needs_engine { world.engine.list() } else { Ok(Vec::new()) },
             gates: gates::Gates::new(config.recovery.max_parallel),
             board: board::Board::new(scope.services.iter().map(|service| service.name.clone())),
-            last_pass: LastPass::default(),
+            last_pass,
             began: world.clock.monotonic(),
             trouble: Mutex::new(ExitCode::Ok),
         };
@@ -142,13 +157,10 @@ impl<'a> Pass<'a> {
             Ok(listing) => log::debug!("the engine lists {} containers", listing.len()),
             Err(why) => log::debug!("the engine lists no containers: {}", pass.masked(why)),
         }
-        match world.store.last_pass() {
-            Ok(last_pass) => Self { last_pass, ..pass },
-            Err(error) => {
-                pass.io_trouble(None, &error);
-                pass
-            }
+        if let Some(error) = unread {
+            pass.io_trouble(None, &error);
         }
+        pass
     }
 
     fn now(&self) -> Timestamp {

@@ -4,7 +4,7 @@
 //! `alert::incident`'s.
 
 use super::look::Sights;
-use super::{Outcome, Pass, record, story};
+use super::{Outcome, Pass, ahead, record, story};
 use crate::alert::incident::{self, Found, Policy};
 use crate::alert::{self, Alert, Report};
 use crate::check::{Health, Unknown};
@@ -285,7 +285,8 @@ fn record_looks(pass: &Pass<'_>, sights: &Sights) {
         .map(|service| (service.name.clone(), sights[&service.name].at))
         .collect();
     let known: Vec<_> = pass.config.services.iter().map(|service| service.name.clone()).collect();
-    if let Err(error) = pass.world.store.record_looks(&looked, &known, pass.world.clock) {
+    let containers = ahead::seen(pass, sights);
+    if let Err(error) = pass.world.store.record_looks(&looked, &known, containers, pass.world.clock) {
         pass.io_trouble(None, &error);
     }
 }

@@ -1,11 +1,12 @@
-//! `last-pass.json`: when each service was last looked at. Kept apart from the states, so that a pass that
-//! finds everything as it was writes one file and not one per service.
+//! `last-pass.json`: when each service was last looked at, and in which containers. Kept apart from the states, so
+//! that a pass that finds everything as it was writes one file and not one per service.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Timestamp;
+use crate::engine::{Container, ContainerRef};
 
 /// The schema this program writes.
 pub const SCHEMA: u32 = 1;
@@ -21,6 +22,9 @@ pub struct LastPass {
     /// The last look at each service.
     #[serde(default)]
     looks: BTreeMap<String, Stamp>,
+    /// The full ids of running containers, by name. What is here only makes the next pass faster.
+    #[serde(default, deserialize_with = "full_ids", skip_serializing_if = "BTreeMap::is_empty")]
+    containers: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +33,7 @@ struct Stamp(#[serde(with = "time::serde::rfc3339")] Timestamp);
 
 impl Default for LastPass {
     fn default() -> Self {
-        Self { schema: SCHEMA, at: None, looks: BTreeMap::new() }
+        Self { schema: SCHEMA, at: None, looks: BTreeMap::new(), containers: BTreeMap::new() }
     }
 }
 
@@ -38,6 +42,22 @@ impl LastPass {
     #[must_use]
     pub fn look(&self, service: &str, now: Timestamp) -> Option<Timestamp> {
         self.looks.get(service).map(|stamp| stamp.0.min(now))
+    }
+
+    /// The containers that ran when they were last listed, as in a listing.
+    #[must_use]
+    pub fn containers(&self) -> Vec<Container> {
+        let container = |(name, id): (&String, &String)| Container {
+            at: ContainerRef { id: id.clone(), name: name.clone() },
+            state: "running".to_owned(),
+        };
+        self.containers.iter().map(container).collect()
+    }
+
+    /// Replaces the containers, ids by name; what is no full id is left out.
+    pub fn remember(&mut self, mut containers: BTreeMap<String, String>) {
+        containers.retain(|_, id| is_full_id(id));
+        self.containers = containers;
     }
 
     /// Takes in what a pass looked at, and forgets services that are no longer `known`. Of two passes that
@@ -61,6 +81,19 @@ impl LastPass {
     }
 }
 
+/// Anything else could name another container, or be an option.
+fn is_full_id(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Damage here costs no more than what is damaged.
+fn full_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let found = serde_json::Value::deserialize(deserializer)?;
+    let entries = found.as_object().into_iter().flatten();
+    let texts = entries.filter_map(|(name, id)| Some((name.clone(), id.as_str()?.to_owned())));
+    Ok(texts.filter(|(_, id)| is_full_id(id)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +110,35 @@ mod tests {
         assert_eq!(last.look("gone", t2), None);
         last.merge(t2, [("web", t1)], |_| true);
         assert_eq!(last.look("web", t2), Some(t2), "a slower pass does not turn time back");
+    }
+
+    #[test]
+    fn only_full_ids_are_remembered_and_nothing_else_is_lost_by_damage() {
+        let id = "0f".repeat(32);
+        let old = r#"{"schema":1,"at":null,"looks":{"web":"2026-11-21T10:00:00Z"}"#;
+        let looked = Some(datetime!(2026-11-21 10:00 UTC));
+        let read = |text: &str| {
+            let last: LastPass = serde_json::from_str(text).unwrap();
+            assert_eq!(last.look("web", datetime!(2026-11-22 10:00 UTC)), looked, "{text}");
+            last.containers()
+        };
+        assert_eq!(read(&format!("{old}}}")), []);
+        for wrong in
+            ["null", "7", "[]", "\"x\"", r#"{"box":7}"#, r#"{"box":"be34"}"#, r#"{"box":"--privileged"}"#]
+        {
+            assert_eq!(read(&format!("{old},\"containers\":{wrong}}}")), [], "{wrong}");
+        }
+        let found = read(&format!(r#"{old},"containers":{{"box":"{id}","other":null}}}}"#));
+        assert_eq!(found.iter().map(|c| (c.at.name.as_str(), &c.at.id)).collect::<Vec<_>>(), [("box", &id)]);
+    }
+
+    #[test]
+    fn what_is_no_longer_listed_is_forgotten() {
+        let ids = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "a".repeat(64))).collect();
+        let mut last = LastPass::default();
+        last.remember(ids(&["web", "db"]));
+        last.remember(ids(&["db"]));
+        assert_eq!(last.containers().len(), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod last_pass;
 pub mod lock;
 pub mod markers;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -204,7 +205,8 @@ impl Store {
         }
     }
 
-    /// Adds the looks of a pass to those of other passes; services that are not `known` are forgotten.
+    /// Adds the looks of a pass to those of other passes; services that are not `known` are forgotten. The ids of
+    /// `containers` replace what was remembered of them, where the pass learnt any.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -212,6 +214,7 @@ impl Store {
         &self,
         looked: &[(ServiceName, Timestamp)],
         known: &[ServiceName],
+        containers: Option<BTreeMap<String, String>>,
         clock: &dyn Clock,
     ) -> Result<(), StoreError> {
         atomic::create_folder(&self.dir, 0o755)?;
@@ -223,6 +226,9 @@ impl Store {
         let mut last = self.last_pass()?;
         let looked = looked.iter().map(|(name, at)| (name.as_str(), *at));
         last.merge(clock.now(), looked, |name| known.iter().any(|k| k.as_str() == name));
+        if let Some(containers) = containers {
+            last.remember(containers);
+        }
         let content = to_json(&path, &last)?;
         // Losing it costs a look that was not due.
         atomic::write_lazily(&path, &content, 0o644).map_err(|e| StoreError::io("write", &path, e))

@@ -126,15 +126,16 @@ impl FakeDocker {
 
     /// All calls so far, in the order in which they began.
     pub fn calls(&self) -> Vec<Call> {
-        let call = |number: usize| {
-            let folder = self.folder.path().join("calls").join(number.to_string());
+        let folder = |number: usize| self.folder.path().join("calls").join(number.to_string());
+        // One that was killed at once has left no arguments.
+        let call = |folder: PathBuf| {
             let argv = fs::read(folder.join("argv")).ok()?;
             let argv = String::from_utf8(argv).expect("arguments are text");
             let argv = argv.split_terminator('\0').map(str::to_owned).collect();
             let stdin = fs::read(folder.join("stdin")).unwrap_or_default();
             Some(Call { argv, stdin: String::from_utf8_lossy(&stdin).into_owned() })
         };
-        (1..).map_while(call).collect()
+        (1..).map(folder).take_while(|folder| folder.exists()).filter_map(call).collect()
     }
 
     /// The calls of one subcommand.

@@ -14,7 +14,7 @@ use crate::config::model::Probe;
 use crate::engine::Request;
 
 /// Checks under way at once.
-const SIDE_BY_SIDE: usize = 16;
+pub const SIDE_BY_SIDE: usize = 16;
 /// Until the agent's first word: an engine under load takes seconds.
 pub(super) const START: Duration = Duration::from_secs(15);
 /// Until the agent answers an order, or is ready.
@@ -64,6 +64,7 @@ struct Slot {
     heard: Duration,
     marker: Option<Vec<u8>>,
     result: Option<(Health, Duration)>,
+    told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -222,19 +223,28 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// What was settled since the last call, while other checks go on.
+    pub(super) fn settled(&mut self) -> Vec<(usize, Look)> {
+        if self.phase != Phase::Working {
+            return Vec::new();
+        }
+        let hidden = self.markers_hidden;
+        let mut settled = Vec::new();
+        let slots = self.slots.iter_mut().enumerate();
+        for (index, slot) in slots.filter(|(_, slot)| slot.state == State::Over && !slot.told) {
+            slot.told = true;
+            settled.extend(slot.look(hidden).map(|look| (index, look)));
+        }
+        settled
+    }
+
     /// The results; what has none yet gets `why`.
     pub(super) fn looks(self, why: &Unknown) -> Vec<Look> {
-        let hidden = self.markers_hidden;
-        let look = |slot: Slot| {
-            let (mut health, duration) =
-                slot.result.unwrap_or_else(|| (Health::Unknown(why.clone()), Duration::ZERO));
-            if hidden && matches!(health, Health::Unhealthy(_)) {
-                let text = "it is down, but /var/run/manual-stop in the container cannot be searched";
-                health = Health::Unknown(Unknown::Other(text.into()));
-            }
-            Look { health, duration, marker: slot.marker }
+        let look = |slot: &Slot| {
+            slot.look(self.markers_hidden)
+                .unwrap_or_else(|| Look { marker: slot.marker.clone(), ..Look::unknown(why.clone()) })
         };
-        self.slots.into_iter().map(look).collect()
+        self.slots.iter().map(look).collect()
     }
 
     fn raw(&mut self, line: &[u8]) {
@@ -441,7 +451,18 @@ impl Slot {
             heard: Duration::ZERO,
             marker: None,
             result: None,
+            told: false,
         }
+    }
+
+    /// Its result, where it has one; `hidden`: nobody can tell whether there is a marker.
+    fn look(&self, hidden: bool) -> Option<Look> {
+        let (mut health, duration) = self.result.clone()?;
+        if hidden && matches!(health, Health::Unhealthy(_)) {
+            let text = "it is down, but /var/run/manual-stop in the container cannot be searched";
+            health = Health::Unknown(Unknown::Other(text.into()));
+        }
+        Some(Look { health, duration, marker: self.marker.clone() })
     }
 
     /// Whether a shell in it said so; bash then tries again for 15 s, which looks like a check that hangs.

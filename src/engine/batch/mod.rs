@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub use self::classify::classify;
 use self::command::Run;
+pub use self::dialogue::SIDE_BY_SIDE;
 use self::dialogue::{Conversation, Progress};
 use self::driver::{Heard, Line};
 use self::records::Record;
@@ -44,17 +45,75 @@ pub trait Agent {
     fn finish(&mut self, within: Duration) -> (Option<i32>, String);
 }
 
-/// Makes all checks, side by side; one result a request, in order.
-pub fn look(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) -> Vec<Look> {
+/// What happens while the checks are made.
+#[derive(Debug)]
+pub enum Step {
+    /// The agent has announced itself.
+    Started,
+    /// That request is settled while others are not yet.
+    Look(usize, Look),
+}
+
+/// Whether a check must not share its agent with others: it would find their processes, or hold them up.
+#[must_use]
+pub fn must_be_alone(request: &Request<'_>) -> bool {
+    script::looks_at_processes(&request.check.probe)
+}
+
+/// Makes all checks, side by side; one result a request, in order. `step` hears of them as they come.
+pub fn look(
+    child: impl Agent,
+    requests: &[Request<'_>],
+    interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
+) -> Vec<Look> {
+    converse(child, requests, interrupt, step).looks
+}
+
+/// The same; `None` where the client ended before its agent had announced itself, for whatever reason.
+pub fn look_if_it_speaks(
+    child: impl Agent,
+    requests: &[Request<'_>],
+    interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
+) -> Option<Vec<Look>> {
+    let said = converse(child, requests, interrupt, step);
+    (!said.nothing).then_some(said.looks)
+}
+
+/// What came of a dialogue.
+struct Said {
+    looks: Vec<Look>,
+    /// The client ended before its agent had announced itself.
+    nothing: bool,
+}
+
+fn converse(
+    child: impl Agent,
+    requests: &[Request<'_>],
+    interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
+) -> Said {
     let nonce = match nonce() {
         Ok(nonce) => nonce,
-        Err(why) => return requests.iter().map(|_| Look::unknown(why.clone())).collect(),
+        Err(why) => {
+            let looks = requests.iter().map(|_| Look::unknown(why.clone())).collect();
+            return Said { looks, nothing: false };
+        }
     };
     let line = Line::open(child, script::look(&nonce, requests));
     let mut talk = Conversation::new(&nonce, requests);
     let mut late: Option<Duration> = None;
+    let mut announced = false;
     let why = loop {
         line.order(talk.orders());
+        if talk.started() && !announced {
+            announced = true;
+            step(Step::Started);
+        }
+        for (index, look) in talk.settled() {
+            step(Step::Look(index, look));
+        }
         match talk.progress() {
             Progress::Going => {}
             Progress::Finished => break None,
@@ -77,18 +136,19 @@ pub fn look(child: impl Agent, requests: &[Request<'_>], interrupt: &Interrupt) 
             Heard::End => break Some(Unknown::CutOff("the connection to the container ended".into())),
         }
     };
+    let nothing = matches!(why, Some(Unknown::CutOff(_))) && !talk.started();
     let (exit, stderr) = line.close();
     let why = match why {
         Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
             classify(&talk.noise(), &stderr, exit)
         }
-        Some(Unknown::CutOff(_)) if !talk.started() => classify(&talk.noise(), &stderr, exit),
+        Some(Unknown::CutOff(_)) if nothing => classify(&talk.noise(), &stderr, exit),
         Some(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
             Unknown::CannotFork("the container".into())
         }
         why => why.unwrap_or_else(|| Unknown::CutOff("the agent gave no answer".into())),
     };
-    talk.looks(&why)
+    Said { looks: talk.looks(&why), nothing }
 }
 
 /// Runs a restart command; `at_timeout` is asked once where it is still running at its time-out.

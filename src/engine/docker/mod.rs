@@ -10,19 +10,23 @@ pub mod inspect;
 pub mod listing;
 
 mod agent;
+mod ahead;
+mod gather;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Container, ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
-    batch,
+    Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand,
+    RunResult, batch,
 };
 use crate::check::{Health, Look, Unknown};
 use crate::config::model::ServiceName;
 use crate::process::Interrupt;
 use agent::ExecAgent;
+use ahead::Ahead;
 use client::Client;
+use gather::Gather;
 
 /// How long the engine may take to answer a question.
 const QUESTION: Duration = Duration::from_secs(10);
@@ -34,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(900);
 #[derive(Debug, Clone)]
 pub struct DockerCli {
     client: Client,
+    ahead: Ahead,
+    gather: Gather,
     interrupt: Interrupt,
 }
 
@@ -41,7 +47,12 @@ impl DockerCli {
     /// `engine` is the name or path of the command line.
     #[must_use]
     pub fn new(engine: &str, interrupt: Interrupt) -> Self {
-        Self { client: Client::new(engine), interrupt }
+        Self { client: Client::new(engine), ahead: Ahead::default(), gather: Gather::default(), interrupt }
+    }
+
+    /// Begins the execs of these looks; their scripts wait for the listing.
+    pub fn expect(&self, likely: &[Expected]) {
+        self.ahead.begin(&self.client, likely);
     }
 
     /// All containers, running or not.
@@ -49,6 +60,12 @@ impl DockerCli {
     /// # Errors
     /// Where the engine is unreachable, refuses, does not answer or answers nonsense.
     pub fn list(&self) -> Result<Vec<Container>, Unknown> {
+        let listing = self.ask_for_list();
+        self.ahead.confirm(listing.as_deref().unwrap_or_default());
+        listing
+    }
+
+    fn ask_for_list(&self) -> Result<Vec<Container>, Unknown> {
         let ask = |format| self.ask(&["ps", "-a", "--no-trunc", "--format", format], "");
         let answer = match ask(listing::FORMAT) {
             // Command lines before 20.10 have no field `State`; the status tells it, too.
@@ -92,9 +109,16 @@ impl DockerCli {
         Ok(events::end(&events::parse(&answer), inspected))
     }
 
-    /// Makes all these checks inside one container: one `exec` per user, those side by side.
+    /// Makes all these checks inside one container: one `exec` per user, those side by side. A single check may share
+    /// its `exec` with others that are asked for at the same moment.
     #[must_use]
     pub fn observe(&self, container: &ContainerRef, requests: &[Request<'_>]) -> Vec<Look> {
+        if let [request] = requests
+            && !batch::must_be_alone(request)
+        {
+            let look = self.gather.look(self, container, request);
+            return vec![look.unwrap_or_else(|| Look::unknown(no_thread(container)))];
+        }
         let mut by_user: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
         for (index, request) in requests.iter().enumerate() {
             by_user.entry(request.user).or_default().push(index);
@@ -105,7 +129,7 @@ impl DockerCli {
                 .into_iter()
                 .filter_map(|(user, indices)| {
                     let group: Vec<Request<'_>> = indices.iter().map(|&index| requests[index]).collect();
-                    let work = move || self.observe_as(container, user, &group);
+                    let work = move || self.observe_as(container, user, &group, &mut |_| {});
                     let thread = std::thread::Builder::new().spawn_scoped(scope, work).ok()?;
                     Some((indices, thread))
                 })
@@ -124,17 +148,25 @@ impl DockerCli {
         container: &ContainerRef,
         user: Option<&str>,
         requests: &[Request<'_>],
+        step: &mut dyn FnMut(batch::Step),
     ) -> Vec<Look> {
-        let mut looks = match ExecAgent::start(&self.client, container, user, &batch::LOOK_ARGV) {
-            Ok(agent) => batch::look(agent, requests, &self.interrupt),
-            Err(why) => vec![Look::unknown(why); requests.len()],
+        let mut step = |made: batch::Step| {
+            step(match made {
+                batch::Step::Started => made,
+                batch::Step::Look(index, look) => batch::Step::Look(index, named(look, container)),
+            });
         };
-        for look in &mut looks {
-            if let Health::Unknown(why) = &look.health {
-                look.health = Health::Unknown(batch::named(why.clone(), &container.name));
+        let ahead = self.ahead.take(container, user);
+        // One that never spoke may have failed before the container was what the listing says it is.
+        let looks =
+            ahead.and_then(|agent| batch::look_if_it_speaks(agent, requests, &self.interrupt, &mut step));
+        let looks = looks.unwrap_or_else(|| {
+            match ExecAgent::start(&self.client, container, user, &batch::LOOK_ARGV) {
+                Ok(agent) => batch::look(agent, requests, &self.interrupt, &mut step),
+                Err(why) => vec![Look::unknown(why); requests.len()],
             }
-        }
-        looks
+        });
+        looks.into_iter().map(|look| named(look, container)).collect()
     }
 
     /// Runs a `restart_cmd` inside a container.
@@ -189,6 +221,13 @@ impl DockerCli {
 
     fn ask(&self, arguments: &[&str], container: &str) -> Result<Vec<u8>, Unknown> {
         self.client.ask(arguments, container, QUESTION, &self.interrupt)
+    }
+}
+
+fn named(look: Look, container: &ContainerRef) -> Look {
+    match look.health {
+        Health::Unknown(why) => Look { health: Health::Unknown(batch::named(why, &container.name)), ..look },
+        _ => look,
     }
 }
 

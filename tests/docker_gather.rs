@@ -1,0 +1,137 @@
+//! Looks at single services of one container that are asked for at the same moment.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use common::fake_docker::{Answer, FakeDocker, id_of};
+use common::until::until;
+use recovery::check::{Failure, Health, Unknown};
+use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use recovery::engine::docker::DockerCli;
+use recovery::engine::{ContainerRef, Request};
+use recovery::process::Interrupt;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A fake engine whose execs run here once the file `go` is there.
+struct Gated {
+    fake: FakeDocker,
+    docker: DockerCli,
+}
+
+impl Gated {
+    fn new(exec: Answer) -> Self {
+        let mut fake = FakeDocker::new();
+        fake.when("exec", exec);
+        let (here, real) = (fake.folder().display(), fake.program());
+        let script = format!(
+            "#!/bin/sh\necho x >> {here}/begun\nuntil [ -e {here}/go ] || [ ! -e {here} ]; do sleep 0.05; done\n\
+             exec {} \"$@\"\n",
+            real.display()
+        );
+        let program = fake.folder().join("gated");
+        fs::write(&program, script).expect("the script is written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is made executable");
+        let docker = DockerCli::new(&program.to_string_lossy(), Interrupt::default());
+        Self { fake, docker }
+    }
+
+    fn begun(&self) -> usize {
+        fs::read_to_string(self.fake.folder().join("begun")).unwrap_or_default().lines().count()
+    }
+
+    fn look(&self, text: &str, timeout: u64) -> Health {
+        let name = ServiceName::new("svc").expect("a name");
+        let command = CustomCommand::Shell(text.to_owned());
+        let check = HealthCheck {
+            probe: Probe::Custom { command, expect_json: Vec::new() },
+            timeout: Duration::from_secs(timeout),
+            from: Vantage::Container,
+            interval: None,
+        };
+        let request = Request { service: &name, check: &check, env: &[], user: None };
+        let at = ContainerRef { id: id_of("box"), name: "box".to_owned() };
+        self.docker.observe(&at, &[request]).remove(0).health
+    }
+
+    /// Lets the execs go after one look was begun, and others had the time to be asked for.
+    fn open(&self) {
+        until("the first exec", SOON, || (self.begun() > 0).then_some(()));
+        std::thread::sleep(Duration::from_secs(1));
+        fs::write(self.fake.folder().join("go"), "").expect("the file is written");
+    }
+}
+
+#[test]
+fn what_is_asked_for_while_one_exec_is_started_shares_the_next() {
+    let gated = Gated::new(Answer::RunsHere);
+    let texts: Vec<String> = (0..8).map(|code| format!("exit {code}")).collect();
+    let found: Vec<Health> = std::thread::scope(|scope| {
+        let looks: Vec<_> = texts.iter().map(|text| scope.spawn(|| gated.look(text, 20))).collect();
+        gated.open();
+        looks.into_iter().map(|look| look.join().expect("a look does not panic")).collect()
+    });
+    for (code, health) in (0..).zip(found) {
+        let down = Health::Unhealthy(Failure::Exit { code, output: String::new() });
+        assert_eq!(health, if code == 0 { Health::Healthy } else { down }, "each its own answer");
+    }
+    assert_eq!(gated.begun(), 2, "the first alone, then all the others");
+}
+
+#[test]
+fn nobody_waits_for_the_check_of_another() {
+    let gated = Gated::new(Answer::RunsHere);
+    let file = gated.fake.folder().join("answered");
+    let slow = format!("until [ -e {} ]; do sleep 0.1; done", file.display());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| gated.look("true", 20));
+        until("the first exec", SOON, || (gated.begun() > 0).then_some(()));
+        // Slower than anything here may take: who waited for it would get its answer only then.
+        let slow = scope.spawn(|| gated.look(&slow, 60));
+        let (sender, quick) = channel();
+        let gated = &gated;
+        scope.spawn(move || sender.send(gated.look("true", 20)));
+        gated.open();
+        assert_eq!(quick.recv_timeout(SOON), Ok(Health::Healthy));
+        assert!(!slow.is_finished());
+        fs::write(&file, "").expect("the file is written");
+        assert_eq!(slow.join().expect("a look does not panic"), Health::Healthy);
+        assert_eq!(first.join().expect("a look does not panic"), Health::Healthy);
+    });
+    assert_eq!(gated.begun(), 2, "they shared one");
+}
+
+#[test]
+fn an_exec_that_fails_is_unknown_to_all_and_holds_up_nobody() {
+    let gated = Gated::new(Answer::fails("Error response from daemon: Container x is not running\n", 1));
+    let found: Vec<Health> = std::thread::scope(|scope| {
+        let looks: Vec<_> = (0..4).map(|_| scope.spawn(|| gated.look("true", 20))).collect();
+        gated.open();
+        looks.into_iter().map(|look| look.join().expect("a look does not panic")).collect()
+    });
+    for health in found {
+        assert!(
+            matches!(&health, Health::Unknown(Unknown::ContainerState { container, .. }) if container == "box"),
+            "{health:?}"
+        );
+    }
+    assert!(matches!(gated.look("true", 20), Health::Unknown(_)), "the desk is free again");
+}
+
+#[test]
+fn a_check_that_looks_at_processes_goes_alone() {
+    let gated = Gated::new(Answer::RunsHere);
+    std::thread::scope(|scope| {
+        let looks: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| gated.look("pgrep -x no-such-program || true", 20))).collect();
+        gated.open();
+        for look in looks {
+            assert_eq!(look.join().expect("a look does not panic"), Health::Healthy);
+        }
+    });
+    assert_eq!(gated.begun(), 3);
+}
