@@ -87,10 +87,16 @@ impl Turn {
         let requests: Vec<Request<'_>> =
             group.iter().map(|waiting| waiting.request(user.as_deref())).collect();
         let mut turn = Some(self);
+        // The last one waits for the end of the exec: whoever then restarts the container finds none of ours in it.
+        let mut pending = group.len();
         let looks = docker.observe_as(&at, user.as_deref(), &requests, &mut |step| match step {
             batch::Step::Started => drop(turn.take()),
-            // Whoever does not wait any more needs no answer.
-            batch::Step::Look(index, look) => drop(group[index].answer.send(look)),
+            batch::Step::Look(index, look) if pending > 1 => {
+                pending -= 1;
+                // Whoever does not wait any more needs no answer.
+                let _ = group[index].answer.send(look);
+            }
+            batch::Step::Look(..) => {}
         });
         drop(turn);
         for (waiting, look) in group.iter().zip(looks) {
