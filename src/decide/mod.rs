@@ -1,8 +1,8 @@
 //! The policy: from facts to a [`Decision`], purely. Every variant says why.
 //!
-//! Dry run, log, alert and exit code all render that one value, so they cannot disagree. The [`rules`] that
+//! Dry run, log, alert and exit code all render that one value, so they cannot disagree. The `rules` that
 //! leave a service alone are asked in their order, and the first that holds wins; where none does, the
-//! [`chain`] for the severity of the failure says what is tried next.
+//! `chain` for the severity of the failure says what is tried next.
 
 mod chain;
 mod rules;
