@@ -48,6 +48,8 @@ pub struct Global {
 pub enum Command {
     /// Make one pass: look at every service, restart what is down, tell who must know
     Run(RunArgs),
+    /// Say what a pass would do about a service now, and why: look, decide, change nothing
+    Explain(ExplainArgs),
     /// Say that a person is at work: these services will not be restarted (they are not stopped)
     Stop(StopArgs),
     /// Take `stop` back, and forget the failure window
@@ -115,6 +117,13 @@ pub struct Which {
     /// All services
     #[arg(long)]
     pub all: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The service
+    pub service: String,
 }
 
 /// Options of `stop`.

@@ -28,6 +28,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     match command {
         Command::Run(args) => commands::run::run(&global, &args),
+        Command::Explain(args) => commands::explain::run(&global, &args.service),
         Command::Stop(args) => Ok(commands::stop::run(&global, &args)),
         Command::Resume(which) => commands::resume::run(&global, &which),
         Command::Reset(which) => Ok(commands::reset::run(&global, &which)),

@@ -187,7 +187,7 @@ fn verbose_tells_where_it_looked_and_why_it_did_not() {
     fixture.service("web", web);
     fixture.run(&["-v"]).expect_code(0);
     let done = fixture.run(&["run", "-v"]).expect_code(0);
-    assert!(done.stderr.contains("web is not due: looked at "), "{}", done.stderr);
+    assert!(done.stderr.contains("web is not due: its interval is over at "), "{}", done.stderr);
     assert!(done.stderr.contains(&fixture.config_path().display().to_string()), "{}", done.stderr);
     assert_eq!(fixture.log().lines().count(), 1, "none of it goes to the log: {}", fixture.log());
     assert_eq!(fixture.run(&["run"]).expect_code(0).stderr, "");

@@ -17,7 +17,7 @@ use recovery::exit_code::ExitCode;
 use regex::Regex;
 
 /// The phrases that people search the log for.
-const PHRASES: [&str; 11] = [
+const PHRASES: [&str; 13] = [
     "Health check passed for S",
     "Health check failed for S, attempting recovery...",
     "Health check failed for S, not attempting recovery",
@@ -29,6 +29,8 @@ const PHRASES: [&str; 11] = [
     "S is blocked by D",
     "S healthy again without restart",
     "Cannot check S",
+    "Executing fallback command for S",
+    "S is degraded",
 ];
 
 fn root() -> &'static Path {
@@ -159,7 +161,9 @@ fn its_exit_codes_are_those_of_the_program() {
 #[test]
 fn every_file_it_points_to_is_there() {
     let link = Regex::new(r"\]\(([^)#:]+)\)").expect("a valid expression");
-    for page in ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/configuration.md"] {
+    for page in
+        ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/configuration.md", "docs/decisions.md"]
+    {
         let page = root().join(page);
         let text = fs::read_to_string(&page).expect("the page is there");
         for target in link.captures_iter(&text).map(|found| found[1].to_owned()) {

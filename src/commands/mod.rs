@@ -1,6 +1,7 @@
 //! One short file a subcommand: open, do, say.
 
 pub mod demo_service;
+pub mod explain;
 pub mod invalid;
 pub mod reset;
 pub mod resume;

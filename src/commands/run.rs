@@ -55,7 +55,7 @@ pub fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
         prepared = prepared.merge(keep_last_good(&config, &store));
     }
     let journal = journal(&config, global, args);
-    let summary = pass(&config, &scope, &store, &journal)?;
+    let summary = in_the_world(&config, &store, &journal, |world| pass::run(world, &config, &scope))?;
     let exit = if journal.failed() { summary.exit.merge(ExitCode::Io) } else { summary.exit };
     let exit = exit.merge(prepared);
     show(&config, &scope, &summary, global.quiet);
@@ -124,8 +124,13 @@ fn journal(config: &Config, global: &Global, args: &RunArgs) -> Journal {
     })
 }
 
-/// Builds the real world and makes the pass in it.
-fn pass(config: &Config, scope: &Scope<'_>, store: &Store, journal: &Journal) -> anyhow::Result<Summary> {
+/// Builds the real world and does something in it.
+pub(super) fn in_the_world<T>(
+    config: &Config,
+    store: &Store,
+    journal: &Journal,
+    act: impl FnOnce(World<'_>) -> T,
+) -> anyhow::Result<T> {
     let interrupt = Interrupt::default();
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         let number = usize::try_from(signal).context("signal numbers are positive")?;
@@ -143,7 +148,7 @@ fn pass(config: &Config, scope: &Scope<'_>, store: &Store, journal: &Journal) ->
         interrupt: &interrupt,
         host: &machine::host_name(),
     };
-    Ok(pass::run(world, config, scope))
+    Ok(act(world))
 }
 
 /// A dry run's plan; else, at a terminal only, a closing summary.

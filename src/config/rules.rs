@@ -138,7 +138,8 @@ pub(super) fn policies(drafts: &[Draft<'_, '_>]) {
         if let Some((_, field)) = keys.fallback_cmd.as_ref().filter(|_| !has(Strategy::Fallback)) {
             field.warn("no strategy runs it; add \"fallback\" to one of strategies");
         }
-        let restarts = has(Strategy::Restart) || has(Strategy::RestartContainer);
+        let by_itself = service.restart != RestartMethod::Never && has(Strategy::Restart);
+        let restarts = by_itself || has(Strategy::RestartContainer);
         if let Some((_, field)) = keys.cleanup_cmd.as_ref().filter(|_| !restarts || service.max_failures == 0)
         {
             field.warn("it is run before a restart, and nothing restarts this service");

@@ -4,7 +4,7 @@
 const UNITS: [&str; 9] = ["_seconds", "_second", "_secs", "_sec", "_s", "_ms", "_millis", "_minutes", "_min"];
 
 /// Words that other tools use for the same thing.
-const SYNONYMS: [(&str, &str); 8] = [
+const SYNONYMS: [(&str, &str); 11] = [
     ("depends_on", "dependencies"),
     ("requires", "dependencies"),
     ("url", "endpoint"),
@@ -13,6 +13,9 @@ const SYNONYMS: [(&str, &str); 8] = [
     ("healthcheck", "health_check"),
     ("regex", "matches"),
     ("logfile", "log_file"),
+    ("strategy", "strategies"),
+    ("cleanup", "cleanup_cmd"),
+    ("fallback", "fallback_cmd"),
 ];
 
 /// The candidate that was clearly meant by `name`: a few edits away, or the same word in another spelling.

@@ -1,7 +1,7 @@
 //! What is tried next against a failure: the first step of the chain for its severity that was not made yet
 //! and that can be made.
 
-use super::{Action, Considered, Decision, Facts, NoWay, Situation, Verdict};
+use super::{Action, Asked, Considered, Decision, Facts, NoWay, Situation, Verdict};
 use crate::check::Health;
 use crate::check::severity::Severity;
 use crate::config::model::{ContainerStart, RestartMethod, Service, Strategy};
@@ -27,29 +27,26 @@ pub(super) fn next(service: &Service, facts: &Facts<'_>, considered: &mut Vec<Co
     let steps = left(service.policy.strategies.of(severity), facts.made);
     let answers: Vec<Result<Decision, Decision>> =
         steps.iter().map(|&step| make(step, service, facts)).collect();
-    let what = |step: Strategy| format!("strategy {} for a {severity} failure", step.as_str());
+    // To look again is worth nothing where it is known that nothing can follow.
+    let vain = |at: usize| {
+        let after = &answers[at + 1..];
+        steps[at] == Strategy::Retry && !after.is_empty() && !after.iter().any(Result::is_ok)
+    };
+    let first = (0..steps.len()).find(|&at| answers[at].is_ok() && !vain(at));
     for (at, (&step, answer)) in steps.iter().zip(&answers).enumerate() {
-        // To look again is worth nothing where it is known that nothing can follow.
-        let vain = step == Strategy::Retry
-            && !answers[at + 1..].is_empty()
-            && !answers[at + 1..].iter().any(Result::is_ok);
         let verdict = match answer {
-            Ok(_) if vain => Verdict::Passes("nothing that comes after it can be made".into()),
-            Ok(_) => Verdict::Matches,
+            Ok(_) if Some(at) == first => Verdict::Matches,
+            Ok(_) if vain(at) => Verdict::Passes("nothing that comes after it can be made".into()),
+            Ok(_) => Verdict::Later,
             Err(why) => Verdict::Passes(why_not(why).into()),
         };
-        let matches = verdict == Verdict::Matches;
-        considered.push(Considered { what: what(step).into(), verdict });
-        if let (Ok(decision), true) = (answer, matches) {
-            return decision.clone();
-        }
+        considered.push(Considered { what: Asked::Step(step), verdict });
     }
-    let decision = nothing(service, facts, severity, &answers);
-    considered.push(Considered {
-        what: format!("no step is left: {}", why_not(&decision)).into(),
-        verdict: Verdict::Matches,
-    });
-    decision
+    if let Some(decision) = first.and_then(|at| answers[at].as_ref().ok()) {
+        return decision.clone();
+    }
+    considered.push(Considered { what: Asked::End, verdict: Verdict::Matches });
+    nothing(service, facts, severity, &answers)
 }
 
 /// What stays of a chain after these steps were made, whichever chain they were made of.

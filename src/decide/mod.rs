@@ -1,8 +1,8 @@
 //! The policy: from facts to a [`Decision`], purely. Every variant says why.
 //!
-//! Dry run, log, alert and exit code all render that one value, so they cannot disagree. The [`rules`] that
+//! Dry run, log, alert and exit code all render that one value, so they cannot disagree. The `rules` that
 //! leave a service alone are asked in their order, and the first that holds wins; where none does, the
-//! [`chain`] for the severity of the failure says what is tried next.
+//! `chain` for the severity of the failure says what is tried next.
 
 mod chain;
 mod rules;
@@ -219,9 +219,30 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Considered {
     /// What was asked.
-    pub what: Cow<'static, str>,
+    pub what: Asked,
     /// What that said.
     pub verdict: Verdict,
+}
+
+/// What is asked on the way to a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A rule that leaves a service alone.
+    Rule(&'static str),
+    /// A step of the chain.
+    Step(Strategy),
+    /// Whether a step is left at all.
+    End,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rule(name) => name,
+            Self::Step(step) => step.as_str(),
+            Self::End => "no step is left",
+        })
+    }
 }
 
 /// What a rule or step says.
@@ -231,6 +252,8 @@ pub enum Verdict {
     Matches,
     /// It does not, for this reason.
     Passes(Cow<'static, str>),
+    /// A step that comes after the one that decides, where that one does not help.
+    Later,
 }
 
 /// Decides about one service.
@@ -239,17 +262,20 @@ pub fn decide(service: &Service, facts: &Facts<'_>) -> Decision {
     consider(service, facts).0
 }
 
-/// The same with everything that was considered on the way, the last one being what decided.
+/// The same with everything that was considered on the way, in order; exactly one decided. What follows that one
+/// are the steps that would be considered next.
 #[must_use]
 pub fn consider(service: &Service, facts: &Facts<'_>) -> (Decision, Vec<Considered>) {
     let mut considered = Vec::new();
     for (name, rule) in rules::RULES {
         match rule(service, facts) {
             Ok(decision) => {
-                considered.push(Considered { what: (*name).into(), verdict: Verdict::Matches });
+                considered.push(Considered { what: Asked::Rule(name), verdict: Verdict::Matches });
                 return (decision, considered);
             }
-            Err(why) => considered.push(Considered { what: (*name).into(), verdict: Verdict::Passes(why) }),
+            Err(why) => {
+                considered.push(Considered { what: Asked::Rule(name), verdict: Verdict::Passes(why) });
+            }
         }
     }
     (chain::next(service, facts, &mut considered), considered)

@@ -12,26 +12,28 @@ pub(super) type Answer = Result<Decision, Cow<'static, str>>;
 
 type Rule = fn(&Service, &Facts<'_>) -> Answer;
 
+const NO_CONTAINER: &str = "it has no container";
+
 /// The first that decides wins.
 pub(super) const RULES: &[(&str, Rule)] = &[
-    ("stopped by a person", stopped),
-    ("what the look says", look),
-    ("the marker can be read", marker_readable),
-    ("its state can be read", state_readable),
-    ("its container was stopped by someone", container_stopped),
-    ("the machine just booted", booting),
-    ("its container is still starting", starting),
-    ("its dependencies", upstream),
-    ("its container was just started", just_started),
-    ("its failure threshold", threshold),
-    ("it is degraded", degraded),
+    ("manual stop", stopped),
+    ("look", look),
+    ("marker folder", marker_readable),
+    ("state file", state_readable),
+    ("stop of the container", container_stopped),
+    ("boot grace", booting),
+    ("start period", starting),
+    ("dependencies", upstream),
+    ("container just started", just_started),
+    ("failure threshold", threshold),
+    ("degraded", degraded),
 ];
 
 fn stopped(_: &Service, facts: &Facts<'_>) -> Answer {
     match &facts.marker {
         Marker::Present(details) => Ok(Decision::Stopped(details.clone())),
-        Marker::Absent => Err("there is no marker".into()),
-        Marker::Unreadable(_) => Err("nobody can tell".into()),
+        Marker::Absent => Err("no marker".into()),
+        Marker::Unreadable(_) => Err("nobody can tell, the marker folder cannot be read".into()),
     }
 }
 
@@ -39,20 +41,20 @@ fn look(_: &Service, facts: &Facts<'_>) -> Answer {
     match facts.health {
         Health::Healthy => Ok(Decision::Healthy),
         Health::Unknown(why) => Ok(Decision::CannotTell(why.clone())),
-        Health::Unhealthy(_) => Err("it is unhealthy".into()),
+        Health::Unhealthy(_) => Err("unhealthy".into()),
     }
 }
 
 fn marker_readable(_: &Service, facts: &Facts<'_>) -> Answer {
     match &facts.marker {
         Marker::Unreadable(why) => Ok(Decision::Unsafe(why.clone())),
-        Marker::Present(_) | Marker::Absent => Err("it can".into()),
+        Marker::Present(_) | Marker::Absent => Err("can be read".into()),
     }
 }
 
 fn state_readable(_: &Service, facts: &Facts<'_>) -> Answer {
     if facts.remembered {
-        return Err("it can".into());
+        return Err("can be read".into());
     }
     Ok(Decision::Unsafe("its state file cannot be read".to_owned()))
 }
@@ -61,29 +63,42 @@ fn container_stopped(service: &Service, facts: &Facts<'_>) -> Answer {
     match facts.container {
         Situation::NotRunning { end: ContainerEnd::StoppedBySomeone, .. } => {
             if service.container_start == ContainerStart::Always {
-                return Err("it was, and container_start is \"always\"".into());
+                return Err("somebody stopped it, but container_start is \"always\"".into());
             }
             Ok(Decision::Stopped("its container was stopped by someone".to_owned()))
         }
-        Situation::NotRunning { .. } => Err("it ended by itself".into()),
-        Situation::Running | Situation::JustStarted => Err("none of its is".into()),
+        Situation::NotRunning { .. } => Err("nobody stopped it, it ended by itself".into()),
+        Situation::Running | Situation::JustStarted if service.container.is_none() => {
+            Err(NO_CONTAINER.into())
+        }
+        Situation::Running | Situation::JustStarted => Err("it runs".into()),
     }
 }
 
 fn booting(_: &Service, facts: &Facts<'_>) -> Answer {
-    if facts.booting { Ok(Decision::Booting) } else { Err("it did not".into()) }
+    if facts.booting { Ok(Decision::Booting) } else { Err("the machine did not just boot".into()) }
 }
 
-fn starting(_: &Service, facts: &Facts<'_>) -> Answer {
-    if facts.starting { Ok(Decision::Starting) } else { Err("it is not".into()) }
+fn starting(service: &Service, facts: &Facts<'_>) -> Answer {
+    match facts.starting {
+        true => Ok(Decision::Starting),
+        false if service.container.is_none() => Err(NO_CONTAINER.into()),
+        false if matches!(facts.container, Situation::NotRunning { .. }) => {
+            Err("its container does not run".into())
+        }
+        false => Err("over, or granted once already".into()),
+    }
 }
 
-fn upstream(_: &Service, facts: &Facts<'_>) -> Answer {
+fn upstream(service: &Service, facts: &Facts<'_>) -> Answer {
     match &facts.upstream {
         Upstream::Stopped(by) => Ok(Decision::Held { by: by.clone() }),
         Upstream::Down(by) => Ok(Decision::Blocked { by: by.clone() }),
         Upstream::Recovered(_) => Ok(Decision::LookAgain),
-        Upstream::Fine => Err("nothing is known against them".into()),
+        Upstream::Fine => {
+            Err(if service.dependencies.is_empty() { "it has none" } else { "none of them is in the way" }
+                .into())
+        }
     }
 }
 
@@ -91,7 +106,7 @@ fn just_started(_: &Service, facts: &Facts<'_>) -> Answer {
     if facts.container == Situation::JustStarted {
         return Ok(Decision::LookAgain);
     }
-    Err("it was not, in this pass".into())
+    Err("not in this pass".into())
 }
 
 fn threshold(service: &Service, facts: &Facts<'_>) -> Answer {
@@ -99,12 +114,12 @@ fn threshold(service: &Service, facts: &Facts<'_>) -> Answer {
     if failures < threshold {
         return Ok(Decision::Tolerate { failures, threshold });
     }
-    Err(format!("failure {failures}, and {threshold} is enough").into())
+    Err(format!("reached, this is failure {failures} and {threshold} is enough").into())
 }
 
 fn degraded(_: &Service, facts: &Facts<'_>) -> Answer {
     match facts.degraded {
         Some(reduced) => Ok(Decision::Degraded(reduced)),
-        None => Err("it is not".into()),
+        None => Err("no fallback is in effect".into()),
     }
 }

@@ -51,7 +51,12 @@ pub fn value(text: &str) -> String {
 /// `text` for a person's eyes: what could do harm on a terminal is escaped, nothing is quoted.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    text.chars().map(|c| if is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    let one = |c: char| match c {
+        '\n' | '\r' | '\t' => c.escape_default().to_string(),
+        c if is_unsafe(c) => c.escape_unicode().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 fn forged_spaces(text: &str) -> Vec<usize> {

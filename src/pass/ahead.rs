@@ -39,7 +39,7 @@ fn is_likely(world: World<'_>, scope: &Scope<'_>, last: &LastPass, service: &Ser
     let now = world.clock.now();
     let due = service.check.interval.is_none_or(|interval| {
         let last = last.look(service.name.as_str(), now);
-        scope.named.contains(&service.name) || last.is_none_or(|last| look::is_over(interval, last, now))
+        scope.named.contains(&service.name) || last.is_none_or(|last| now >= look::is_over_at(interval, last))
     });
     due && !matches!(world.store.markers().read(&service.name, now), Ok(Marker::Stopped(_)) | Err(_))
 }

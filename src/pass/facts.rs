@@ -47,7 +47,8 @@ pub(super) fn severity(
     decide::severity(service, &facts(pass, service, sight, Upstream::Fine, progress))
 }
 
-fn facts<'s>(
+/// All of it; `decide` makes the decision of this.
+pub(super) fn facts<'s>(
     pass: &Pass<'_>,
     service: &Service,
     sight: &'s Sight,

@@ -48,7 +48,7 @@ fn before_looking(pass: &Pass<'_>, service: &Service) -> Sight {
 }
 
 /// What is remembered; a damaged file is set aside, and its service left alone in this pass.
-fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
+pub(super) fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
     let store = pass.world.store;
     let error = match store.load(&service.name) {
         Ok(state) => return Some(state),
@@ -71,27 +71,30 @@ fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
     None
 }
 
-/// Stopped services are not looked at; named and unhealthy ones always are; others when their interval is over.
+/// Stopped services are not looked at; named and unhealthy ones always are; others when they are due.
 fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
     if matches!(sight.marker, Marker::Present(_)) {
         return false;
     }
-    let Some(interval) = service.check.interval else { return true };
-    let well = sight.state.as_ref().is_some_and(|state| state.status == Status::Healthy);
-    if !well || pass.scope.named.contains(&service.name) {
+    let Some(due) = due_at(pass, service, sight) else { return true };
+    if pass.scope.named.contains(&service.name) {
         return true;
     }
-    let Some(last) = pass.last_pass.look(service.name.as_str(), sight.at) else { return true };
-    let due = is_over(interval, last, sight.at);
-    if !due {
-        log::debug!("{} is not due: looked at {last}, interval {} s", service.name, interval.as_secs_f64());
-    }
-    due
+    log::debug!("{} is not due: its interval is over at {due}", service.name);
+    false
 }
 
-/// Whether the interval between two looks is over, less a tenth for the jitter of the schedule.
-pub(super) fn is_over(interval: Duration, last: Timestamp, now: Timestamp) -> bool {
-    now - last >= interval.mul_f64(0.9)
+/// When a pass looks at it again, where its interval is not over; what is not well is always due.
+pub(super) fn due_at(pass: &Pass<'_>, service: &Service, sight: &Sight) -> Option<Timestamp> {
+    let interval = service.check.interval?;
+    let well = sight.state.as_ref().is_some_and(|state| state.status == Status::Healthy);
+    let last = pass.last_pass.look(service.name.as_str(), sight.at).filter(|_| well)?;
+    Some(is_over_at(interval, last)).filter(|due| sight.at < *due)
+}
+
+/// When the interval since a look is over, less a tenth for the jitter of the schedule.
+pub(super) fn is_over_at(interval: Duration, last: Timestamp) -> Timestamp {
+    last + interval.mul_f64(0.9)
 }
 
 /// The dependencies, near and far, of unhealthy services that were not due.

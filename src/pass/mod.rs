@@ -8,12 +8,14 @@ mod act;
 mod aftermath;
 mod ahead;
 mod board;
+pub mod explain;
 mod facts;
 mod gates;
 mod lines;
 mod look;
 mod marker;
 mod outcome;
+mod page;
 mod perform;
 mod record;
 mod report;
@@ -123,12 +125,7 @@ pub fn run(world: World<'_>, config: &Config, scope: &Scope<'_>) -> Summary {
     if !scope.dry_run {
         report::report(&pass, &sights, &outcomes);
     }
-    let exit = pass.exit(&outcomes);
-    let report = |(service, outcome): (ServiceName, Outcome)| {
-        let reason = sights[&service].reason();
-        Report { service, outcome, reason }
-    };
-    Summary { reports: outcomes.into_iter().map(report).collect(), exit }
+    pass.summary(&sights, outcomes)
 }
 
 impl<'a> Pass<'a> {
@@ -215,6 +212,15 @@ impl<'a> Pass<'a> {
     fn io_trouble(&self, service: Option<&ServiceName>, error: &dyn std::fmt::Display) {
         self.note(service, Level::Error, &error.to_string());
         self.trouble(ExitCode::Io);
+    }
+
+    fn summary(&self, sights: &look::Sights, outcomes: Vec<(ServiceName, Outcome)>) -> Summary {
+        let exit = self.exit(&outcomes);
+        let report = |(service, outcome): (ServiceName, Outcome)| {
+            let reason = sights[&service].reason();
+            Report { service, outcome, reason }
+        };
+        Summary { reports: outcomes.into_iter().map(report).collect(), exit }
     }
 
     fn exit(&self, outcomes: &[(ServiceName, Outcome)]) -> ExitCode {

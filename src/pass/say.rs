@@ -5,55 +5,58 @@ use super::{Report, Summary};
 use crate::alert::mask::mask;
 use crate::config::model::{Config, Service};
 use crate::decide::{Action, Decision};
+use crate::journal::escape::shown;
 
 /// One line a service: what would be done, and why.
 #[must_use]
 pub fn plan(config: &Config, summary: &Summary) -> String {
-    lines(summary, |report| {
-        let service = config.service(&report.service);
-        format!(
-            "{}: {}",
-            report.service,
-            service.map_or_else(String::new, |service| would(config, service, report))
-        )
-    })
+    lines(summary, |report| of(config, report))
 }
 
 /// One line a service: what was done.
 #[must_use]
 pub fn closing(summary: &Summary) -> String {
-    lines(summary, |report| format!("{}: {}", report.service, was(report)))
+    lines(summary, was)
 }
 
-fn lines(summary: &Summary, line: impl Fn(&Report) -> String) -> String {
-    summary.reports.iter().map(|report| line(report) + "\n").collect()
+fn lines(summary: &Summary, say: impl Fn(&Report) -> String) -> String {
+    summary
+        .reports
+        .iter()
+        .map(|report| shown(&format!("{}: {}", report.service, say(report))) + "\n")
+        .collect()
 }
 
-fn would(config: &Config, service: &Service, report: &Report) -> String {
+/// What would be done about one service, and why.
+pub(super) fn of(config: &Config, report: &Report) -> String {
     let Outcome::Would(decision) = &report.outcome else { return was(report) };
-    let down = format!("down ({})", report.reason);
-    match decision {
+    match config.service(&report.service).and_then(|service| would(config, service, decision)) {
+        Some(would) => format!("down ({}): {would}", report.reason),
+        None => was(report),
+    }
+}
+
+/// What is done about a service that is down; `None` where it is not known to be.
+pub(super) fn would(config: &Config, service: &Service, decision: &Decision) -> Option<String> {
+    Some(match decision {
         Decision::Retry => format!(
-            "{down}: would look again up to {} times, then go on with what its strategies say",
+            "would look again up to {} times, then go on with what its strategies say",
             service.policy.retry.attempts
         ),
         Decision::Fallback => {
             let fallback = service.policy.fallback_cmd.as_deref().unwrap_or_default();
-            format!("{down}: would look again, then run its fallback: {}", mask(fallback))
+            format!("would look again, then run its fallback: {}", mask(fallback))
         }
         Decision::Restart { attempt, action, .. } => {
             let what = what(config, service, *action);
             format!(
-                "{down}: would look again, then restart it (attempt {attempt} of {}): {what}",
+                "would look again, then restart it (attempt {attempt} of {}): {what}",
                 service.max_failures
             )
         }
-        Decision::LookAgain => format!("{down}: would look again after what it depends on is back"),
-        other => match outcome::why_left(other) {
-            Some(why) => format!("{down}: would be left alone, {why}"),
-            None => was(report),
-        },
-    }
+        Decision::LookAgain => "would look again after what it depends on is back".to_owned(),
+        other => format!("would be left alone, {}", outcome::why_left(other)?),
+    })
 }
 
 fn what(config: &Config, service: &Service, action: Action) -> String {
