@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::severity::Severity;
 use crate::clock::Timestamp;
 use crate::config::model::Strategy;
+use crate::event::Change;
 
 /// The schema this program writes. A file with a higher number is refused, not overwritten.
 pub const SCHEMA: u32 = 1;
@@ -51,6 +52,12 @@ pub struct ServiceState {
     /// The last closed one: a new one soon after it is flapping, and alerts of it may still wait.
     #[serde(default)]
     pub last_incident: Option<ClosedIncident>,
+    /// What programs that watch it were told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// The last recovery that needed no alert, where such ones are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unalerted: Option<Unalerted>,
 }
 
 impl ServiceState {
@@ -70,6 +77,8 @@ impl ServiceState {
             chain: None,
             incident: None,
             last_incident: None,
+            standing: None,
+            unalerted: None,
         }
     }
 
@@ -264,4 +273,39 @@ pub struct ClosedIncident {
     /// The first healthy look.
     #[serde(with = "time::serde::rfc3339")]
     pub closed_at: Timestamp,
+}
+
+/// What programs that watch a service were told of it last. What is found is told where it differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// What; [`Change::Recovered`] also for a service that was never anything but well.
+    pub change: Change,
+    /// When that was so.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: Timestamp,
+    /// The first failed look of the outage.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<Timestamp>,
+    /// The latest restart attempt that it speaks of; a later one is an outage of its own.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Timestamp>,
+    /// There was a webhook that was told.
+    #[serde(default)]
+    pub posted: bool,
+}
+
+/// A recovery that needed no alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unalerted {
+    /// When the service was seen down.
+    #[serde(with = "time::serde::rfc3339")]
+    pub down_since: Timestamp,
+    /// The first healthy look.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: Timestamp,
+    /// It came soon after another one, so it is told after a healthy window.
+    #[serde(default)]
+    pub flapping: bool,
+    /// It was told, or need not be any more.
+    pub told: bool,
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::fixture::Fixture;
+use common::hook::Hook;
 use common::http::HttpService;
 use common::ntfy::{Ntfy, refusal};
 use common::run::Finished;
@@ -201,4 +202,47 @@ fn a_command_that_complains_aloud_is_masked() {
     hides("the log", &fixture.log(), &all());
     assert_eq!(fixture.count("login failed, password=***"), 1, "{}", fixture.log());
     state_hides(&fixture.path("state"));
+}
+
+#[test]
+fn a_webhooks_address_and_headers_are_hidden_even_where_it_repeats_them() {
+    const PATH: &str = "leakhookpath";
+    const QUERY: &str = "leakhookquery";
+    const KEY: &str = "leakhookkey";
+    let (web, ntfy, hook) = (HttpService::start(), Ntfy::start(), Hook::start());
+    let secrets = [all(), vec![TOPIC, PATH, QUERY, KEY]].concat();
+    let url = hook.url(&format!("/{PATH}/x?sig={QUERY}"));
+    for by_env in [false, true] {
+        let mut fixture = fixture(&web, &ntfy);
+        let address = if by_env { json!({"url_env": "MY_HOOK"}) } else { json!({"url": url}) };
+        fixture.config["notifications"] = json!({"webhook": address});
+        fixture.config["notifications"]["webhook"]["headers_env"] = json!({"Authorization": "MY_KEY"});
+        fixture.env("MY_HOOK", &url).env("MY_KEY", &format!("Bearer {KEY}"));
+        hook.always(Some(Reply::status(
+            403,
+            &format!("no POST to {url} (/{PATH}/x?sig={QUERY}, {QUERY}) with Bearer {KEY}: {KEY}"),
+        )));
+        for args in [&["run"][..], &["run", "--log-format", "json"], &["-v", "run"], &["validate"]] {
+            let done = fixture.run(args);
+            hides("standard output", &done.stdout, &secrets);
+            hides("standard error", &done.stderr, &secrets);
+            hides("the log", &fixture.log(), &secrets);
+        }
+        assert!(fixture.count("webhook: HTTP 403: no POST to ***") >= 1, "{}", fixture.log());
+        assert!(fixture.outbox().len() >= 3, "{:?}", fixture.outbox());
+        for waiting in fixture.outbox().values() {
+            hides("the outbox", &waiting.to_string(), &secrets);
+        }
+        hook.always(Some(Reply::Close));
+        fixture.pass();
+        hides("the log", &fixture.log(), &secrets);
+        hook.always(Some(Reply::status(400, &format!("bad: {url} {KEY}"))));
+        fixture.pass();
+        hides("the log", &fixture.log(), &secrets);
+        assert!(fixture.count("was refused for good") >= 3, "{}", fixture.log());
+    }
+    for request in hook.requests() {
+        hides("an event", &String::from_utf8_lossy(&request.body), &all());
+    }
+    assert!(hook.requests().len() >= 6);
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use recovery::config::Severity;
-use recovery::config::model::{Config, Notify, Probe, RestartMethod, Service, ServiceName, Token, Vantage};
+use recovery::config::model::{
+    Config, HostLabel, Notify, Probe, RestartMethod, Service, ServiceName, Token, Vantage,
+};
 use recovery::config::read::read;
 use recovery::plan;
 
@@ -215,7 +217,7 @@ fn services_that_nobody_would_hear_of_are_listed() {
     assert_eq!(
         warnings,
         ["F: warning: notifications: no notifications are configured: alerts are only logged; \
-          set ntfy.topics or command, or NTFY_TOPIC in the environment"]
+          set ntfy.topics, command or webhook, or NTFY_TOPIC in the environment"]
     );
     let rest = r#", "notifications": {"ntfy": {"topics": {"ops": "x"}}}"#;
     let heard = r#", "notify_on_fail": "ops""#;
@@ -246,6 +248,25 @@ fn the_environment_serves_where_the_file_is_silent_and_secrets_stay_out_of_debug
     let named = r#", "notifications": {"ntfy": {"server": "https://n.example"}}"#;
     let (config, _) = load_with(&services(&[("web", "")], named), &env);
     assert_eq!(config.notifications.server.as_deref(), Some("https://n.example"));
+}
+
+#[test]
+fn a_webhook_alone_hears_of_everything_but_the_silenced_and_stays_hidden() {
+    let env = |name: &str| ["HOOK", "KEY"].contains(&name).then(|| "https://secret/hook".to_owned());
+    let literal = r#"{"url": "https://example.org/secret"}"#;
+    let named = r#"{"url_env": "HOOK", "headers_env": {"X-Key": "KEY"}}"#;
+    for webhook in [literal, named] {
+        let rest = format!(r#", "notifications": {{"webhook": {webhook}, "host_label": " vps-1 "}}"#);
+        let texts = [("a", ""), ("b", r#", "notify_on_fail": null, "runbook_url": "https://wiki/b""#)];
+        let (config, warnings) = load_with(&services(&texts, &rest), &env);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(service(&config, "a").notify, Notify::CommandOnly);
+        assert_eq!(service(&config, "b").notify, Notify::Nobody);
+        assert_eq!(service(&config, "b").runbook_url.as_deref(), Some("https://wiki/b"));
+        assert_eq!(config.notifications.host_label, Some(HostLabel::Text("vps-1".into())));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("secret") && shown.contains("Webhook("), "{shown}");
+    }
 }
 
 #[test]

@@ -507,6 +507,76 @@ fn notifications_section() {
 }
 
 #[test]
+fn webhook_label_and_runbook() {
+    let webhook = |keys: &str| with_section(&format!(r#""notifications": {{"webhook": {keys}}}"#));
+    says(
+        &webhook(r#""https://example.org/hook""#),
+        &[
+            r#"F:1:118: error: notifications.webhook: expected an object: {"url": "https://…"} or {"url_env": "VARIABLE"}"#,
+        ],
+    );
+    says(
+        &webhook("{}"),
+        &[
+            r#"F:1:118: error: notifications.webhook: "url" is missing: {"url": "https://…"} or {"url_env": "VARIABLE"}"#,
+        ],
+    );
+    says(
+        &webhook(r#"{"url": "https://a", "url_env": "B"}"#),
+        &["F:1:150: error: notifications.webhook.url_env: url is set too; leave one of them out"],
+    );
+    says(
+        &webhook(r#"{"url": "me:hush@example.org"}"#),
+        &[
+            r#"F:1:126: error: notifications.webhook.url: does not begin with "http://" or "https://"; expected a URL such as "https://example.org/hook""#,
+        ],
+    );
+    says(
+        &webhook(r#"{"url": "https://me:hush@example.org"}"#),
+        &[
+            r#"F:1:126: error: notifications.webhook.url: contains a user or password; expected a URL such as "https://example.org/hook", and headers_env"#,
+        ],
+    );
+    says(
+        &webhook(r#"{"urls": "x", "url": "https://a", "headers": {"A": "b"}}"#),
+        &[
+            r#"F:1:119: error: notifications.webhook.urls: unknown key; did you mean "url"?"#,
+            "F:1:152: error: notifications.webhook.headers: a header may hold a secret, so it is read from the environment: headers_env",
+        ],
+    );
+    says(
+        &webhook(r#"{"url": "https://a", "headers_env": {"a b": "X", "Host": "Y"}}"#),
+        &[
+            "F:1:162: warning: notifications.webhook.headers_env[\"a b\"]: environment variable X is not set: events wait until a pass finds it set",
+            "F:1:162: error: notifications.webhook.headers_env[\"a b\"]: \"a b\" cannot name a header",
+            "F:1:175: warning: notifications.webhook.headers_env.Host: environment variable Y is not set: events wait until a pass finds it set",
+            "F:1:175: error: notifications.webhook.headers_env.Host: this header is set by recovery itself",
+        ],
+    );
+    says(
+        &with_section(r#""notifications": {"topics": {}, "host_label": 5, "notify_on_recovery": "yes"}"#),
+        &[
+            r#"F:1:107: error: notifications.topics: belongs to ntfy, one level down: {"ntfy": {"topics": …}}"#,
+            r#"F:1:135: error: notifications.host_label: expected true (this machine's own name) or a text such as "vps-1""#,
+            r#"F:1:160: error: notifications.notify_on_recovery: expected true or false, found "yes""#,
+        ],
+    );
+    says(
+        &with_service(r#", "runbook_url": "wiki/web", "notify_on_recover": true"#),
+        &[
+            r#"F:1:102: error: services.web.runbook_url: does not begin with "http://" or "https://"; expected a URL such as "https://wiki.example.org/runbooks/web""#,
+            r#"F:1:114: error: services.web.notify_on_recover: unknown key; did you mean "notify_on_recovery"?"#,
+        ],
+    );
+    says(
+        &with_service(r#", "runbook_url": "https://me:hush@wiki/web""#),
+        &[
+            r#"F:1:102: error: services.web.runbook_url: contains a user or password, and is shown to everybody told; expected a URL such as "https://wiki.example.org/runbooks/web""#,
+        ],
+    );
+}
+
+#[test]
 fn services_together() {
     says(
         r#"{"services": {"db": {"restart_cmd": "x", "health_check": {"type": "tcp"}}, "web": {"restart_cmd": "x", "dependencies": ["db"], "health_check": {"type": "tcp", "port": 1}}}}"#,

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use common::docker::{required, skipped};
 use common::fixture::{Fixture, LIMIT};
+use common::hook::Hook;
 use common::ntfy::Ntfy;
 use common::run;
 use common::server::Reply;
@@ -194,6 +195,23 @@ fn an_alert_that_can_neither_be_kept_nor_sent_is_told_later() {
     ntfy.always(None);
     fixture.pass().expect_code(1);
     assert_eq!(ntfy.titles(), ["Web Recovery Failed"], "{}", fixture.log());
+}
+
+#[test]
+fn an_event_on_a_full_disk_is_posted_at_once_or_told_later() {
+    let (mut fixture, hook) = (Fixture::new(), Hook::start());
+    let Some(disk) = SmallDisk::mount(fixture.path("state/outbox"), "size=64k") else { return };
+    fixture.service("web", down(&fixture, "true"));
+    fixture.config["notifications"] = json!({"webhook": {"url": hook.url("/")}});
+    disk.fill();
+    hook.always(Some(Reply::status(503, "busy")));
+    fixture.pass().expect_code(74);
+    assert_eq!((restarts(&fixture), hook.told().len()), (1, 0));
+    hook.always(None);
+    fixture.pass().expect_code(74);
+    disk.free();
+    fixture.pass().expect_code(1);
+    assert_eq!(hook.told(), ["COMPONENT_DOWN web"], "{}", fixture.log());
 }
 
 #[test]

@@ -46,11 +46,8 @@ impl Write for Closed {
 }
 
 fn passed() -> Event {
-    Event {
-        at: datetime!(2026-11-21 10:05:07.123 UTC),
-        service: ServiceName::new("minio"),
-        kind: EventKind::CheckPassed { duration: Duration::from_millis(12) },
-    }
+    let kind = EventKind::CheckPassed { duration: Duration::from_millis(12) };
+    Event::new(datetime!(2026-11-21 10:05:07.123 UTC), ServiceName::new("minio"), kind)
 }
 
 fn note(level: Level) -> Event {

@@ -216,6 +216,8 @@ fn each_destination_goes_its_way() {
         token: Token::None,
         cooldown: Duration::from_secs(3600),
         command: Some("exit 7".into()),
+        webhook: None,
+        host_label: None,
     };
     let both = Notifiers::new(&notifications);
     both.send(&to_topic(), LONG).unwrap();

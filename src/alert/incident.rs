@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::state::{AlertKind, ClosedIncident, Incident, ServiceState, Told, UNKNOWN_LOOKS_TOLD};
+use crate::state::{AlertKind, ClosedIncident, Incident, ServiceState, Told, UNKNOWN_LOOKS_TOLD, Unalerted};
 
-use super::{Alert, Delivery};
+use super::{Alert, Delivery, text};
 
 /// What a pass found out about a service in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Due {
     pub down_since: Option<Timestamp>,
     /// For a recovery: the first healthy look.
     pub recovered_at: Option<Timestamp>,
+    /// What it stands for on a phone: itself, or for a recovery the most urgent of what it ends.
+    pub loudest: AlertKind,
 }
 
 /// Takes in what was found, after the look itself was recorded ([`ServiceState::saw_healthy`] and its
@@ -72,6 +74,41 @@ pub fn advance(
         }
         Found::Unknown => None,
     }
+}
+
+/// Whether a recovery by a restart is told although no failure was; called where [`advance`] had nothing to
+/// say of a healthy look. `restarted`: since when the service was down that a restart has just helped.
+#[must_use]
+pub fn unalerted(
+    state: &mut ServiceState,
+    restarted: Option<Timestamp>,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<Due> {
+    if let Some(down_since) = restarted {
+        let ends = [
+            state.unalerted.as_ref().map(|before| before.at),
+            state.last_incident.as_ref().map(|last| last.closed_at),
+        ];
+        let flapping =
+            ends.into_iter().flatten().any(|end| end < now && age(end, down_since) < policy.window);
+        let at = state.since.unwrap_or(now).min(now);
+        state.unalerted = Some(Unalerted { down_since, at, flapping, told: false });
+    }
+    let healthy_since = state.since.unwrap_or(now).min(now);
+    let recovery = state.unalerted.as_mut().filter(|recovery| !recovery.told)?;
+    if recovery.flapping && age(healthy_since, now) < policy.window {
+        return None;
+    }
+    recovery.told = true;
+    Some(Due {
+        kind: AlertKind::ServiceRecovered,
+        reminder: false,
+        incident: format!("{:x}", recovery.at.unix_timestamp_nanos()),
+        down_since: Some(recovery.down_since),
+        recovered_at: Some(recovery.at),
+        loudest: AlertKind::ServiceRecovered,
+    })
 }
 
 /// The same for the machine's container engine, looks included: unreachable is told once two passes in a
@@ -156,6 +193,10 @@ fn tell(state: &mut ServiceState, kind: AlertKind, policy: Policy, now: Timestam
         told: std::collections::BTreeMap::new(),
     });
     incident.down_since = incident.down_since.or(down_since);
+    // A recovery that still waits to be told is overtaken: the end of this incident tells of both.
+    if let (true, Some(recovery)) = (kind.is_failure(), &mut state.unalerted) {
+        recovery.told = true;
+    }
 
     // A time in the future is read as now: a clock that was put back delays no reminder for long.
     for told in incident.told.values_mut() {
@@ -177,6 +218,7 @@ fn tell(state: &mut ServiceState, kind: AlertKind, policy: Policy, now: Timestam
         incident: incident.id.clone(),
         down_since: incident.down_since,
         recovered_at: None,
+        loudest: kind,
     })
 }
 
@@ -198,6 +240,7 @@ fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option
         incident: String::new(),
         down_since: None,
         recovered_at: None,
+        loudest: AlertKind::ServiceRecovered,
     };
     let Some(last) = &mut state.last_incident else { return Some(due) };
     last.closed_at = last.closed_at.min(now);
@@ -208,6 +251,8 @@ fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option
     due.incident.clone_from(&last.incident.id);
     due.down_since = last.incident.down_since;
     due.recovered_at = Some(last.closed_at);
+    let told = last.incident.told.keys().copied();
+    due.loudest = told.max_by_key(|kind| text::priority(*kind)).unwrap_or(due.kind);
     Some(due)
 }
 

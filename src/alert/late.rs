@@ -3,7 +3,7 @@
 
 use time::macros::format_description;
 
-use super::text::{cut_bytes, cut_chars, timestamp};
+use super::text::{cut_bytes, cut_chars, labelled, timestamp};
 use super::{Alert, AlertKind};
 use crate::clock::Timestamp;
 
@@ -48,7 +48,7 @@ pub fn over(alert: &Alert, from: Timestamp, to: Option<Timestamp>, now: Timestam
         at: now,
         priority: PRIORITY,
         tags: vec!["white_check_mark".into()],
-        title,
+        title: labelled(alert.label.as_deref(), &title),
         body,
         ..alert.clone()
     }

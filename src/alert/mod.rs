@@ -5,6 +5,7 @@
 //! A pass turns every [`incident::Due`] into a [`Report`], lets [`group`] join those of one container, and
 //! puts the [`Report::alerts`] into the outbox.
 
+pub mod component;
 pub mod incident;
 pub mod late;
 pub mod mask;
@@ -15,8 +16,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::model::{Notifications, Notify};
+use crate::config::model::{HostLabel, Notifications, Notify};
+use crate::event::{Change, Event};
 use crate::state::AlertKind;
+use crate::store::lock::fnv1a;
 
 use self::text::Story;
 
@@ -49,8 +52,64 @@ pub struct Alert {
     pub tags: Vec<String>,
     /// One line, masked.
     pub title: String,
-    /// At most 4,096 bytes, masked.
+    /// At most 4,096 bytes, masked; of a component's event its JSON, whole.
     pub body: String,
+    /// What stands in `[…]` before every title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// On a phone a message takes the place of the one before it with the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<String>,
+    /// What a touch opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click: Option<String>,
+    /// The change of a component's health that it tells programs of. It is delivered as it is, in its turn,
+    /// or refused as it is: what follows of incidents does not concern it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Change>,
+}
+
+impl Alert {
+    /// What the webhook is sent of a component's event, `body` being its JSON; `None` for any other event.
+    #[must_use]
+    pub fn of_event(event: &Event, body: String, now: Timestamp) -> Option<Self> {
+        let crate::event::EventKind::Component(component) = &event.kind else { return None };
+        let service = event.service.as_ref()?;
+        let kind = match component.change {
+            Change::Down => AlertKind::ServiceDown,
+            Change::Degraded => AlertKind::ServiceDegraded,
+            Change::GivenUp => AlertKind::ServiceCrashLoop,
+            Change::Unknown => AlertKind::CheckImpossible,
+            Change::Recovered => AlertKind::ServiceRecovered,
+        };
+        Some(Self {
+            kind,
+            subject: service.to_string(),
+            host: component.host.clone(),
+            services: vec![service.to_string()],
+            incidents: Vec::new(),
+            at: now,
+            down_since: component.down_since,
+            to: Destination::Webhook,
+            priority: text::priority(kind),
+            tags: Vec::new(),
+            title: format!("{} {service}", component.change.code()),
+            body,
+            label: None,
+            sequence: None,
+            click: None,
+            event: Some(component.change),
+        })
+    }
+
+    /// Its name in the log.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.event {
+            Some(_) => format!("event {}", self.title),
+            None => format!("{}: {}", self.kind, self.title),
+        }
+    }
 }
 
 /// Where one alert goes.
@@ -64,6 +123,8 @@ pub enum Destination {
     },
     /// The operator's own command.
     Command,
+    /// The webhook, whose address is known only where something is sent.
+    Webhook,
 }
 
 impl std::fmt::Debug for Destination {
@@ -71,6 +132,7 @@ impl std::fmt::Debug for Destination {
         f.write_str(match self {
             Self::Ntfy { .. } => "Ntfy(***)",
             Self::Command => "Command",
+            Self::Webhook => "Webhook",
         })
     }
 }
@@ -127,6 +189,33 @@ pub struct Report {
     pub to: BTreeSet<Destination>,
 }
 
+/// The name under which a message stands on a phone: one for an incident of a service and for how urgent it
+/// is. A phone that still shows a message of that name changes it without a sound, so that a new incident, and
+/// one that became worse, needs a name of its own.
+#[must_use]
+pub fn sequence(host: &str, subject: &str, due: &incident::Due) -> String {
+    let key = format!("{host}\n{subject}\n{}\n{}", due.incident, text::priority(due.loudest));
+    let readable: String = subject
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' })
+        .take(SEQUENCE_NAME_MAX)
+        .collect();
+    format!("{readable}-{:016x}", fnv1a(key.as_bytes()))
+}
+
+/// ntfy takes 64 of `[-_A-Za-z0-9]`; 17 of them make the name unique.
+const SEQUENCE_NAME_MAX: usize = 47;
+
+/// What stands before every title.
+#[must_use]
+pub fn label(notifications: &Notifications, host: &str) -> Option<String> {
+    match &notifications.host_label {
+        None => None,
+        Some(HostLabel::Own) => Some(host.to_owned()),
+        Some(HostLabel::Text(text)) => Some(text.clone()),
+    }
+}
+
 impl Report {
     /// One alert a destination.
     #[must_use]
@@ -145,6 +234,10 @@ impl Report {
             tags: text::tags(self.story.kind),
             title: title.clone(),
             body: body.clone(),
+            label: self.story.label.as_deref().map(text::line),
+            sequence: self.story.sequence.clone(),
+            click: self.story.runbook.clone(),
+            event: None,
         };
         self.to.iter().map(alert).collect()
     }
@@ -175,6 +268,12 @@ pub fn group(reports: Vec<Report>) -> Vec<Report> {
                 (a, b) => a.or(b),
             };
             extend(&mut first.incidents, report.incidents);
+            first.story.runbook = first.story.runbook.take().or(report.story.runbook);
+            // The recovery of one of them must not take the place of what is told of the others.
+            if first.story.services.len() > 1 {
+                let both = first.story.sequence.take().zip(report.story.sequence);
+                first.story.sequence = both.map(|(a, b)| joined_sequence(&a, &b));
+            }
             first.to.extend(report.to);
         } else {
             if let Some(container) = &report.group {
@@ -188,6 +287,10 @@ pub fn group(reports: Vec<Report>) -> Vec<Report> {
         report.story.blocks.retain(|blocked| !own.contains(blocked));
     }
     joined
+}
+
+fn joined_sequence(one: &str, other: &str) -> String {
+    format!("several-{:016x}", fnv1a(format!("{one} {other}").as_bytes()))
 }
 
 fn tells_more(one: AlertKind, other: AlertKind) -> bool {
@@ -213,7 +316,12 @@ mod tests {
 
     fn report(service: &str, group: Option<&str>, kind: AlertKind, topic: &str) -> Report {
         Report {
-            story: Story { kind, blocks: vec!["web".into()], ..Story::sample(service) },
+            story: Story {
+                kind,
+                blocks: vec!["web".into()],
+                sequence: Some(service.to_owned()),
+                ..Story::sample(service)
+            },
             incidents: vec![(service.to_owned(), format!("id-{service}"))],
             group: group.map(str::to_owned),
             to: BTreeSet::from([Destination::Ntfy { topic: topic.to_owned() }]),
@@ -231,6 +339,8 @@ mod tests {
             token: Token::None,
             cooldown: std::time::Duration::from_secs(3600),
             command: Some("mail ops".into()),
+            webhook: None,
+            host_label: None,
         };
         let all = [topic("a"), topic("b"), topic("a"), Notify::Nobody, Notify::CommandOnly];
         assert_eq!(destinations(&all, &to), [ntfy("a"), ntfy("b"), Destination::Command].into());
@@ -240,6 +350,33 @@ mod tests {
         assert_eq!(destinations(&all[..1], &to), [Destination::Command].into());
         to.command = None;
         assert_eq!(destinations(&all, &to), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_sequence_is_one_a_service_and_incident_and_ntfy_takes_it() {
+        use AlertKind::{CheckImpossible, ServiceCrashLoop, ServiceRecovered, ServiceRecoveryFailed};
+        let due = |kind, incident: &str, loudest| incident::Due {
+            kind,
+            reminder: false,
+            incident: incident.to_owned(),
+            down_since: None,
+            recovered_at: None,
+            loudest,
+        };
+        let failed = sequence("h", "web", &due(ServiceRecoveryFailed, "1", ServiceRecoveryFailed));
+        let crash = sequence("h", "web", &due(ServiceCrashLoop, "1", ServiceCrashLoop));
+        let recovered = sequence("h", "web", &due(ServiceRecovered, "1", ServiceCrashLoop));
+        assert_eq!([&crash, &recovered], [&failed; 2]);
+        let others = [
+            sequence("h", "web", &due(ServiceRecoveryFailed, "2", ServiceRecoveryFailed)),
+            sequence("h", "web", &due(CheckImpossible, "1", CheckImpossible)),
+            sequence("h", "api", &due(ServiceRecoveryFailed, "1", ServiceRecoveryFailed)),
+            sequence("g", "web", &due(ServiceRecoveryFailed, "1", ServiceRecoveryFailed)),
+        ];
+        assert!(!others.contains(&failed));
+        let long = sequence("h", &"ä.b".repeat(60), &due(ServiceRecovered, "1", ServiceRecovered));
+        let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        assert!(long.len() == 64 && long.chars().all(valid), "{long}");
     }
 
     #[test]
@@ -255,6 +392,8 @@ mod tests {
         assert_eq!(titles, ["box Recovery Failed", "cache Down"]);
         assert_eq!(joined[0].story.services, ["api", "db", "web"]);
         assert!(joined[0].story.blocks.is_empty(), "what is in trouble itself is not blocked");
+        assert_eq!(joined[1].story.sequence.as_deref(), Some("cache"));
+        assert!(joined[0].story.sequence.as_deref().is_some_and(|name| name.starts_with("several-")));
         let alerts = joined[0].alerts();
         assert_eq!(alerts.len(), 2);
         assert!(

@@ -63,6 +63,12 @@ pub struct Story {
     pub disk_used: Option<u8>,
     /// See [`view_logs`].
     pub view_logs: Option<String>,
+    /// Where a person reads what to do.
+    pub runbook: Option<String>,
+    /// What stands in `[…]` before the title.
+    pub label: Option<String>,
+    /// See [`super::sequence`].
+    pub sequence: Option<String>,
 }
 
 impl Story {
@@ -89,6 +95,9 @@ impl Story {
             memory_used: None,
             disk_used: None,
             view_logs: None,
+            runbook: None,
+            label: None,
+            sequence: None,
         }
     }
 }
@@ -130,7 +139,13 @@ pub fn title(story: &Story) -> String {
         AlertKind::RecoveryConfigInvalid => format!("Recovery Configuration Invalid on {host}"),
         AlertKind::ServiceRecovered => format!("{subject} Recovered"),
     };
-    cut_chars(&title, TITLE_MAX)
+    cut_chars(&labelled(story.label.as_deref(), &title), TITLE_MAX)
+}
+
+/// A title with what stands before it.
+#[must_use]
+pub fn labelled(label: Option<&str>, title: &str) -> String {
+    label.map_or_else(|| title.to_owned(), |label| format!("[{}] {title}", line(label)))
 }
 
 /// At most [`BODY_MAX`] bytes.
@@ -153,10 +168,11 @@ pub fn body(story: &Story) -> String {
     let blocks = story.blocks.join(", ");
     out.fact("Blocks", (!blocks.is_empty()).then_some(blocks.as_str()));
     out.machine(story);
-    if let Some(command) = &story.view_logs {
+    if story.view_logs.is_some() || story.runbook.is_some() {
         out.blank();
-        out.long("View logs", Some(command), COMMAND_MAX);
     }
+    out.long("View logs", story.view_logs.as_deref(), COMMAND_MAX);
+    out.fact("Runbook", story.runbook.as_deref());
     cut_bytes(out.0.trim_end(), BODY_MAX)
 }
 

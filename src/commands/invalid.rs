@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::alert::incident::{self, Policy};
 use crate::alert::text::Story;
-use crate::alert::{Report, machine_destinations};
+use crate::alert::{self, Report, machine_destinations};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, default_state_dir, process_env};
 use crate::exit_code::ExitCode;
@@ -103,6 +103,7 @@ fn report(
     due: &incident::Due,
     clock: &dyn Clock,
 ) -> Report {
+    let host = machine::host_name();
     let story = Story {
         reminder: due.reminder,
         down_since: due.down_since,
@@ -110,7 +111,9 @@ fn report(
         output: Some(error.to_string()),
         memory_used: machine::memory_used_percent(),
         disk_used: machine::disk_used_percent(),
-        ..Story::new(AlertKind::RecoveryConfigInvalid, "", &machine::host_name(), clock.now())
+        label: alert::label(&good.notifications, &host),
+        sequence: Some(alert::sequence(&host, Subject::Configuration.key(), due)),
+        ..Story::new(AlertKind::RecoveryConfigInvalid, "", &host, clock.now())
     };
     Report {
         story,
@@ -122,7 +125,7 @@ fn report(
 
 fn say(sent: &outbox::Report) {
     for alert in &sent.delivered {
-        crate::complain!("note: delivered {}: {}", alert.kind, alert.title);
+        crate::complain!("note: delivered {}", alert.name());
     }
     for (alert, why) in &sent.rejected {
         crate::complain!("error: the alert {:?} was refused for good: {why}", alert.title);

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::model::{Config, Notify, Probe, RestartMethod, Service, ServiceName, Topic, Vantage};
+use crate::config::model::{
+    Config, Notifications, Notify, Probe, RestartMethod, Service, ServiceName, Topic, Vantage,
+};
 use crate::config::{self, ConfigError, Env, Problem, Severity, TrustPolicy};
 use crate::exit_code::ExitCode;
 use crate::plan;
@@ -96,7 +98,7 @@ fn summarize(path: &Path, config: &Config, problems: &[Problem], out: &mut dyn W
     let order = plan::order(config);
     writeln!(out, "services: {}, enabled: {}", config.services.len(), order.len())?;
     for service in &order {
-        writeln!(out, "  {}", describe(service))?;
+        writeln!(out, "  {}", describe(service, &config.notifications))?;
     }
     let names = |list: Vec<&Service>| list.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
     let disabled: Vec<&Service> = config.services.iter().filter(|service| !service.enabled).collect();
@@ -116,7 +118,7 @@ fn summarize(path: &Path, config: &Config, problems: &[Problem], out: &mut dyn W
 }
 
 /// `web: http in container services, restarted by its command, after db; told: topic alerts`
-fn describe(service: &Service) -> String {
+fn describe(service: &Service, notifications: &Notifications) -> String {
     let place = match (&service.container, service.check.from) {
         (None, _) => "on this machine".to_owned(),
         (Some(container), Vantage::Container) => format!("in container {container}"),
@@ -136,10 +138,16 @@ fn describe(service: &Service) -> String {
     text.push_str("; told: ");
     text.push_str(&match &service.notify {
         Notify::Nobody => "nobody".to_owned(),
-        Notify::CommandOnly => "the notification command".to_owned(),
+        Notify::CommandOnly => ways_without_topic(notifications),
         Notify::Topic(to) => topic(to),
     });
     text
+}
+
+fn ways_without_topic(notifications: &Notifications) -> String {
+    let command = notifications.command.as_ref().map(|_| "the notification command");
+    let webhook = notifications.webhook.as_ref().map(|_| "the webhook");
+    command.into_iter().chain(webhook).collect::<Vec<_>>().join(" and ")
 }
 
 fn probe(probe: &Probe) -> &'static str {
@@ -162,6 +170,9 @@ fn topic(topic: &Topic) -> String {
 fn alerts(config: &Config) -> String {
     let notifications = &config.notifications;
     let by_command = notifications.command.as_ref().map(|_| "the notification command".to_owned());
-    let ways: Vec<String> = [notifications.server.clone(), by_command].into_iter().flatten().collect();
+    let by_webhook =
+        notifications.webhook.as_ref().map(|_| "the webhook (how services fare, nothing else)".to_owned());
+    let ways: Vec<String> =
+        [notifications.server.clone(), by_command, by_webhook].into_iter().flatten().collect();
     if ways.is_empty() { "only logged".to_owned() } else { ways.join(" and ") }
 }

@@ -234,7 +234,8 @@ fn headers(section: &Section<'_, '_>) -> Vec<Header> {
     list
 }
 
-fn header(name: &str, value: HeaderValue, field: &Field<'_, '_>) -> Option<Header> {
+/// A header of that name, where it can be one.
+pub(super) fn header(name: &str, value: HeaderValue, field: &Field<'_, '_>) -> Option<Header> {
     if ureq::http::HeaderName::from_bytes(name.as_bytes()).is_err() {
         field.error(format!("{} cannot name a header", quoted(name)));
         return None;

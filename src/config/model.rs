@@ -100,6 +100,10 @@ pub struct Service {
     pub failure_window: Duration,
     /// Who hears of it.
     pub notify: Notify,
+    /// Whether a recovery is told that needed no alert.
+    pub notify_on_recovery: bool,
+    /// Where a person reads what to do about it.
+    pub runbook_url: Option<String>,
     /// Where output of `restart_cmd` goes (a path where the command runs; on the machine absolute).
     pub log_path: Option<String>,
     /// Environment of its commands, in the order of the file.
@@ -226,7 +230,7 @@ pub enum ContainerStart {
 pub enum Notify {
     /// No alert (`null`, or nothing is configured anywhere).
     Nobody,
-    /// No topic, but `notifications.command` is run.
+    /// No topic, but `notifications.command` is run, and the webhook told.
     CommandOnly,
     /// That topic.
     Topic(Topic),
@@ -406,6 +410,51 @@ pub struct Notifications {
     pub cooldown: Duration,
     /// An operator's own notifier: shell text.
     pub command: Option<String>,
+    /// Where programs are told of every change of a service's health.
+    pub webhook: Option<Webhook>,
+    /// What stands before the title of every alert.
+    pub host_label: Option<HostLabel>,
+}
+
+/// Which machine an alert comes from, in its title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostLabel {
+    /// Its own name.
+    Own,
+    /// These words.
+    Text(String),
+}
+
+/// A webhook. Its `Debug` is masked: whoever knows the address can write there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where events are posted.
+    pub url: WebhookUrl,
+    /// Further headers, all of them from the environment.
+    pub headers: Vec<Header>,
+}
+
+/// A webhook's address.
+#[derive(Clone, PartialEq, Eq)]
+pub enum WebhookUrl {
+    /// Written in the file.
+    Plain(String),
+    /// From the environment variable `variable`; `None` where unset.
+    FromEnv {
+        /// The variable.
+        variable: String,
+        /// What it held.
+        value: Option<String>,
+    },
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.url {
+            WebhookUrl::Plain(_) => write!(f, "Webhook(***, {:?})", self.headers),
+            WebhookUrl::FromEnv { variable, .. } => write!(f, "Webhook(${variable}, {:?})", self.headers),
+        }
+    }
 }
 
 /// An access token for ntfy. Its `Debug` is masked.

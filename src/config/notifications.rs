@@ -3,30 +3,45 @@
 //! Topics and tokens are secrets: no message here repeats one.
 
 use super::field::{Context, Field, Section};
-use super::health_check::{url_problem, variable};
-use super::model::{Notifications, Notify, Token, Topic};
+use super::health_check::{header, url_problem, variable};
+use super::model::{
+    Header, HeaderValue, HostLabel, Notifications, Notify, Token, Topic, Webhook, WebhookUrl,
+};
 use super::problem::Severity;
-use super::service::{NotifyKey, YEAR};
+use super::service::{NotifyKey, YEAR, authority};
 use super::suggest::suggest;
 
 /// Used where topics are named and no server.
 pub(super) const PUBLIC_SERVER: &str = "https://ntfy.sh";
 
+const KEYS: [&str; 7] =
+    ["ntfy", "default_topic", "cooldown_seconds", "command", "webhook", "notify_on_recovery", "host_label"];
+const NTFY_KEYS: [&str; 4] = ["server", "topics", "token_env", "token_file"];
+/// The longest label, in characters: a phone shows little more of a title.
+const LABEL_MAX: usize = 64;
+/// Set by the program itself.
+const OWN_HEADERS: [&str; 4] = ["content-type", "content-length", "host", "transfer-encoding"];
+
 /// The section, and what is needed to give each service its topic.
 pub(super) struct Read {
     pub(super) notifications: Notifications,
+    /// For services that do not say.
+    pub(super) notify_on_recovery: bool,
     /// Every key of `topics`; `None` where its environment variable is not set, or it was wrong.
     topics: Vec<(String, Option<String>)>,
 }
 
 pub(super) fn read(cx: &Context<'_>, section: Option<&Section<'_, '_>>) -> Read {
     if let Some(section) = section {
-        section.only(&["ntfy", "default_topic", "cooldown_seconds", "command"]);
+        section.only_or(&KEYS, |key| {
+            let text = || format!("belongs to ntfy, one level down: {{\"ntfy\": {{\"{key}\": …}}}}");
+            NTFY_KEYS.contains(&key).then(|| (Severity::Error, text()))
+        });
     }
     let get = |key: &str| section.and_then(|section| section.get(key));
     let ntfy = get("ntfy").and_then(|field| field.section());
     if let Some(ntfy) = &ntfy {
-        ntfy.only_or(&["server", "topics", "token_env", "token_file"], |key| {
+        ntfy.only_or(&NTFY_KEYS, |key| {
             (key == "topic").then(|| (Severity::Error, "write \"topics\": {\"alerts\": \"NAME\"}".to_owned()))
         });
     }
@@ -47,7 +62,10 @@ pub(super) fn read(cx: &Context<'_>, section: Option<&Section<'_, '_>>) -> Read 
                 .and_then(|field| field.seconds(0.0, YEAR))
                 .unwrap_or(std::time::Duration::from_secs(3600)),
             command: get("command").and_then(|field| field.text()),
+            webhook: get("webhook").and_then(|field| webhook(&field)),
+            host_label: get("host_label").and_then(|field| host_label(&field)),
         },
+        notify_on_recovery: get("notify_on_recovery").and_then(|field| field.flag()).unwrap_or(false),
     };
     let written = get("default_topic").and_then(|field| Some(NotifyKey::Topic(field.text()?, field)));
     if let Some(key) = &written {
@@ -74,7 +92,9 @@ impl Read {
         };
         match topic.or_else(|| self.notifications.default_topic.clone()) {
             Some(topic) => Notify::Topic(topic),
-            None if self.notifications.command.is_some() => Notify::CommandOnly,
+            None if self.notifications.command.is_some() || self.notifications.webhook.is_some() => {
+                Notify::CommandOnly
+            }
             None => Notify::Nobody,
         }
     }
@@ -176,6 +196,108 @@ fn from_environment(
 ) -> Option<String> {
     let value = cx.variable(name)?;
     check(&value).map_err(|why| cx.note(Severity::Error, None, &format!("${name}"), why)).ok()
+}
+
+/// `{"url": "https://…"}` or `{"url_env": "VARIABLE"}`, and `headers_env`.
+fn webhook(field: &Field<'_, '_>) -> Option<Webhook> {
+    if let jsonc_parser::ast::Value::StringLit(_) = field.value {
+        field.error("expected an object: {\"url\": \"https://…\"} or {\"url_env\": \"VARIABLE\"}");
+        return None;
+    }
+    let section = field.section()?;
+    section.only_or(&["url", "url_env", "headers_env"], |key| {
+        let text = "a header may hold a secret, so it is read from the environment: headers_env";
+        (key == "headers").then(|| (Severity::Error, text.to_owned()))
+    });
+    let headers = webhook_headers(&section);
+    let url = match (section.get("url"), section.get("url_env")) {
+        (Some(_), Some(env)) => {
+            env.error("url is set too; leave one of them out");
+            return None;
+        }
+        (None, None) => {
+            section.error("\"url\" is missing: {\"url\": \"https://…\"} or {\"url_env\": \"VARIABLE\"}");
+            return None;
+        }
+        (Some(url), None) => {
+            let text = url.text()?;
+            webhook_url(&text).map_err(|why| url.error(why)).ok()?;
+            WebhookUrl::Plain(text)
+        }
+        (None, Some(env)) => {
+            let variable = variable(&env)?;
+            let value = env.cx.variable(&variable);
+            match value.as_deref().map(webhook_url) {
+                None => env.warn(format!(
+                    "environment variable {variable} is not set: events wait until a pass finds it set"
+                )),
+                Some(Err(why)) => {
+                    env.error(format!("environment variable {variable}: {why}"));
+                    return None;
+                }
+                Some(Ok(())) => {}
+            }
+            WebhookUrl::FromEnv { variable, value }
+        }
+    };
+    Some(Webhook { url, headers })
+}
+
+/// Not shown where it is wrong: it is a secret.
+fn webhook_url(text: &str) -> Result<(), String> {
+    let expected = "expected a URL such as \"https://example.org/hook\"";
+    match url_problem(text) {
+        Some(wrong) => Err(format!("{wrong}; {expected}")),
+        None if authority(text).contains('@') => {
+            Err(format!("contains a user or password; {expected}, and headers_env"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn webhook_headers(section: &Section<'_, '_>) -> Vec<Header> {
+    let entries = section.get("headers_env").and_then(|field| field.section());
+    let mut headers: Vec<Header> = Vec::new();
+    for (name, _, field) in entries.map_or_else(Vec::new, |section| section.entries()) {
+        let Some(variable) = variable(&field) else { continue };
+        let value = field.cx.variable(&variable);
+        match &value {
+            None => field.warn(format!(
+                "environment variable {variable} is not set: events wait until a pass finds it set"
+            )),
+            Some(value) if ureq::http::HeaderValue::from_str(value).is_err() => field.error(format!(
+                "environment variable {variable} does not hold one line of visible characters"
+            )),
+            Some(_) => {}
+        }
+        if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            field.error("this header is set by recovery itself");
+        }
+        if headers.iter().any(|header| header.name.eq_ignore_ascii_case(name)) {
+            field.error("this header is set twice");
+        }
+        headers.extend(header(name, HeaderValue::FromEnv { variable, value }, &field));
+    }
+    headers
+}
+
+/// `true` or a text.
+fn host_label(field: &Field<'_, '_>) -> Option<HostLabel> {
+    match field.value {
+        jsonc_parser::ast::Value::BooleanLit(flag) => flag.value.then_some(HostLabel::Own),
+        jsonc_parser::ast::Value::StringLit(_) => {
+            let text = field.text()?;
+            if text.chars().count() > LABEL_MAX || text.chars().any(char::is_control) {
+                field.error(format!("expected one line of at most {LABEL_MAX} characters"));
+                return None;
+            }
+            Some(HostLabel::Text(text.trim().to_owned()))
+        }
+        _ => {
+            field.error("expected true (this machine's own name) or a text such as \"vps-1\"");
+            None
+        }
+    }
 }
 
 fn token(cx: &Context<'_>, ntfy: Option<&Section<'_, '_>>) -> Token {

@@ -157,6 +157,11 @@ fn draft<'a, 't>(
         // Computed by `rules::windows` where it is not set.
         failure_window: Duration::ZERO,
         notify,
+        notify_on_recovery: keys
+            .notify_on_recovery
+            .or(defaults.notify_on_recovery)
+            .unwrap_or(notifications.notify_on_recovery),
+        runbook_url: text(&keys.runbook_url, &defaults.runbook_url),
         env: keys.env.clone().or_else(|| defaults.env.clone()).unwrap_or_default(),
         user: text(&keys.user, &defaults.user),
         // Filled by `rules::dependencies`, which knows all names.

@@ -214,10 +214,11 @@ pub(super) fn listeners(cx: &Context<'_>, drafts: &[Draft<'_, '_>], notification
     let unheard = |draft: &&Draft<'_, '_>| {
         draft.service.enabled && !draft.silenced && draft.service.notify == Notify::Nobody
     };
-    if notifications.server.is_none() && notifications.command.is_none() {
+    let ways = [&notifications.server, &notifications.command].iter().any(|way| way.is_some());
+    if !ways && notifications.webhook.is_none() {
         if drafts.iter().any(|draft| unheard(&draft)) {
             let text = "no notifications are configured: alerts are only logged; \
-                        set ntfy.topics or command, or NTFY_TOPIC in the environment";
+                        set ntfy.topics, command or webhook, or NTFY_TOPIC in the environment";
             cx.note(Severity::Warning, None, "notifications", text);
         }
         return;

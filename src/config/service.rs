@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use super::field::{Field, Section, is_variable_name};
+use super::health_check::url_problem;
 use super::model::{ContainerStart, RestartMethod, Service};
 use super::policy::{POLICY_KEYS, PolicyKeys};
 use super::problem::{Severity, quoted};
 
 /// The keys of a service but for those of its policy.
-const SERVICE_KEYS: [&str; 18] = [
+const SERVICE_KEYS: [&str; 20] = [
     "enabled",
     "type",
     "display_name",
@@ -25,6 +26,8 @@ const SERVICE_KEYS: [&str; 18] = [
     "max_failures",
     "failure_window_seconds",
     "notify_on_fail",
+    "notify_on_recovery",
+    "runbook_url",
     "log_path",
     "env",
     "user",
@@ -74,6 +77,8 @@ pub(super) struct ServiceKeys<'a, 't> {
     pub(super) max_failures: Option<u32>,
     pub(super) failure_window: Option<(Duration, Field<'a, 't>)>,
     pub(super) notify: Option<NotifyKey<'a, 't>>,
+    pub(super) notify_on_recovery: Option<bool>,
+    pub(super) runbook_url: Option<String>,
     pub(super) log_path: Option<(String, Field<'a, 't>)>,
     pub(super) env: Option<Vec<(String, String)>>,
     pub(super) user: Option<String>,
@@ -138,6 +143,8 @@ impl<'a, 't> ServiceKeys<'a, 't> {
                 .get("failure_window_seconds")
                 .and_then(|field| Some((field.seconds(1.0, YEAR)?, field))),
             notify: section.get_or_null("notify_on_fail").and_then(|field| notify(&field)),
+            notify_on_recovery: section.get("notify_on_recovery").and_then(|field| field.flag()),
+            runbook_url: section.get("runbook_url").and_then(|field| runbook_url(&field)),
             log_path: section.get("log_path").and_then(|field| Some((field.text()?, field))),
             env: section.get("env").and_then(|field| environment(&field)),
             user: section.get("user").and_then(|field| user(&field)),
@@ -192,6 +199,28 @@ fn notify<'a, 't>(field: &Field<'a, 't>) -> Option<NotifyKey<'a, 't>> {
         return Some(NotifyKey::Nobody);
     }
     Some(NotifyKey::Topic(field.text()?, field.clone()))
+}
+
+/// It is shown on a phone, and opened there.
+fn runbook_url(field: &Field<'_, '_>) -> Option<String> {
+    const MAX: usize = 1000;
+    let text = field.text()?;
+    let wrong = match url_problem(&text) {
+        Some(wrong) => wrong,
+        None if authority(&text).contains('@') => {
+            "contains a user or password, and is shown to everybody told"
+        }
+        None if text.len() > MAX => "is longer than 1000 bytes",
+        None => return Some(text),
+    };
+    field.error(format!("{wrong}; expected a URL such as \"https://wiki.example.org/runbooks/web\""));
+    None
+}
+
+/// Host and port of a URL, with user and password where it has them.
+pub(super) fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 fn environment(field: &Field<'_, '_>) -> Option<Vec<(String, String)>> {

@@ -8,7 +8,7 @@ use time::macros::format_description;
 use crate::check::severity::Severity;
 use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
-use crate::event::{Event, EventKind, Level, phrase};
+use crate::event::{Action, Change, Component, Event, EventKind, Level, phrase};
 
 /// An event in words and figures.
 pub(super) struct Facts {
@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub told: Vec<Figure>,
     /// Told in the details.
     pub details: Vec<Figure>,
+    /// What programs ask for: told by the sentence already, and the same for all events.
+    pub common: Vec<Figure>,
 }
 
 /// One figure and its key, the same in both formats.
@@ -30,6 +32,7 @@ pub(super) type Figure = (&'static str, Value);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Number(u64),
+    Flag(bool),
     Text(String),
 }
 
@@ -42,6 +45,7 @@ impl Value {
         match self {
             Self::Number(number) => Some(*number),
             Self::Text(text) => text.parse().ok(),
+            Self::Flag(_) => None,
         }
     }
 }
@@ -71,8 +75,44 @@ fn number(number: u32) -> Value {
 
 /// Describes an event. An event that needs a service and has none is told of `?`, which reads back as a note.
 pub(super) fn of(event: &Event) -> Facts {
+    let mut facts = sentence(event);
+    let flag = event.success().map(|success| ("success", Value::Flag(success)));
+    let action = ("action", text(event.action.as_str()));
+    if event.action == usual_action(&event.kind) {
+        facts.common.extend(event.code().map(|_| action));
+    } else {
+        facts.details.push(action);
+    }
+    facts.details.extend(event.container.as_deref().map(|name| ("container_name", text(name))));
+    facts.common.extend(event.code().map(|code| ("kind", text(code))));
+    facts.common.extend(event.service.as_ref().map(|name| ("component_name", text(name.as_str()))));
+    facts.common.extend(flag);
+    facts
+}
+
+/// What the sentence alone says was done.
+pub(super) fn usual_action(kind: &EventKind) -> Action {
+    match kind {
+        EventKind::CheckFailed { left_because: None, below: None, .. } => Action::Recover,
+        EventKind::Executing { .. } | EventKind::Recovered { .. } | EventKind::RecoveryFailed { .. } => {
+            Action::Restart
+        }
+        EventKind::ExecutingFallback { .. } | EventKind::Degraded { .. } => Action::Fallback,
+        _ => Action::None,
+    }
+}
+
+/// What an event says in words and figures of its own.
+fn sentence(event: &Event) -> Facts {
     let s = event.service.as_ref().map_or("?", ServiceName::as_str);
-    let say = |name, level, message: String, details| Facts { name, level, message, told: vec![], details };
+    let say = |name, level, message: String, details| Facts {
+        name,
+        level,
+        message,
+        told: vec![],
+        details,
+        common: vec![],
+    };
     match &event.kind {
         EventKind::CheckPassed { duration } => say(
             "check_passed",
@@ -153,7 +193,30 @@ pub(super) fn of(event: &Event) -> Facts {
             format!("{s}{}", phrase::DEGRADED),
             vec![("reason", text(reason)), ("result", text(result)), ("duration_ms", millis(*duration))],
         ),
+        EventKind::Component(component) => component_facts(s, component),
         EventKind::Note { level, text } => say("note", *level, text.clone(), vec![]),
+    }
+}
+
+fn component_facts(service: &str, component: &Component) -> Facts {
+    let Component { change, host, reason, consecutive_failures, severity, down_since } = component;
+    let mut details: Vec<Figure> =
+        reason.as_deref().map(|reason| ("reason", text(reason))).into_iter().collect();
+    details.push(("consecutive_failures", number(*consecutive_failures)));
+    details.extend(severity.map(|severity| ("severity", text(severity.as_str()))));
+    details.extend(down_since.map(|since| ("down_since", Value::Text(stamp(since)))));
+    details.push(("host", text(host)));
+    Facts {
+        name: change.name(),
+        level: match change {
+            Change::Down | Change::GivenUp => Level::Error,
+            Change::Degraded | Change::Unknown => Level::Warning,
+            Change::Recovered => Level::Info,
+        },
+        message: format!("{} {service}", change.code()),
+        told: vec![],
+        details,
+        common: vec![],
     }
 }
 
@@ -209,6 +272,28 @@ pub(super) fn rebuild(name: &str, get: Get<'_>) -> Option<EventKind> {
             reason: string("reason")?,
             result: string("result")?,
         },
-        _ => return None,
+        name => {
+            let change = Change::ALL.into_iter().find(|change| change.name() == name)?;
+            EventKind::Component(Component {
+                change,
+                host: string("host")?,
+                reason: string("reason"),
+                consecutive_failures: count("consecutive_failures")?,
+                severity: severity(),
+                down_since: match string("down_since") {
+                    Some(since) => Some(unstamp(&since)?),
+                    None => None,
+                },
+            })
+        }
     })
+}
+
+/// The event with what all events may have besides.
+pub(super) fn with_context(mut event: Event, get: Get<'_>) -> Event {
+    let string = |key| get(key).and_then(|value| value.text().map(str::to_owned));
+    event.container = string("container_name");
+    let written = string("action").and_then(|action| Action::parse(&action));
+    event.action = written.unwrap_or_else(|| usual_action(&event.kind));
+    event
 }

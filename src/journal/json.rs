@@ -7,7 +7,7 @@ use super::facts::{self, Value, stamp, unstamp};
 use crate::config::model::ServiceName;
 use crate::event::{Event, EventKind, Level};
 
-/// The object of an event, its keys always in the same order.
+/// The object of an event, its keys always in the same order. Webhooks are sent the same.
 pub(super) fn render(event: &Event) -> String {
     let facts = facts::of(event);
     let service = event.service.as_ref().map_or("null".to_owned(), |name| quoted(name.as_str()));
@@ -22,9 +22,10 @@ pub(super) fn render(event: &Event) -> String {
         facts.level.as_str(),
         facts.name,
     );
-    for (key, value) in facts.told.iter().chain(&facts.details) {
+    for (key, value) in facts.told.iter().chain(&facts.details).chain(&facts.common) {
         let written = match value {
             Value::Number(number) => write!(line, r#","{key}":{number}"#),
+            Value::Flag(flag) => write!(line, r#","{key}":{flag}"#),
             Value::Text(text) => write!(line, r#","{key}":{}"#, quoted(text)),
         };
         written.expect("writing to a string cannot fail");
@@ -51,5 +52,5 @@ pub(super) fn parse(line: &str) -> Option<Event> {
     if service.is_none() && !matches!(kind, EventKind::Note { .. }) {
         return None;
     }
-    Some(Event { at: unstamp(string("ts")?)?, service, kind })
+    Some(facts::with_context(Event::new(unstamp(string("ts")?)?, service, kind), &get))
 }

@@ -97,8 +97,7 @@ impl Journal {
         let path = self.options.file.as_deref().unwrap_or(Path::new("standard error"));
         let text =
             format!("cannot write the log, its lines go to standard error: {}: {error}", path.display());
-        let complaint =
-            Event { at: event.at, service: None, kind: EventKind::Note { level: Level::Error, text } };
+        let complaint = Event::new(event.at, None, EventKind::Note { level: Level::Error, text });
         self.to_stderr(state, &complaint);
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use time::macros::datetime;
 
+use super::facts::usual_action;
 use super::{Format, parse, render};
 use crate::check::severity::Severity;
 use crate::config::model::ServiceName;
-use crate::event::{Event, EventKind, Level, phrase};
+use crate::event::{Action, Change, Component, Event, EventKind, Level, phrase};
 use crate::stats::{Calendar, Kind, Scanner};
 
 fn name(text: &str) -> ServiceName {
@@ -16,7 +17,20 @@ fn name(text: &str) -> ServiceName {
 }
 
 fn event(kind: EventKind) -> Event {
-    Event { at: datetime!(2026-11-21 10:05:07.123 UTC), service: Some(name("minio")), kind }
+    let event = Event::new(datetime!(2026-11-21 10:05:07.123 UTC), Some(name("minio")), kind);
+    Event { action: usual_action(&event.kind), ..event }
+}
+
+fn component(change: Change) -> EventKind {
+    let down = change != Change::Recovered;
+    EventKind::Component(Component {
+        change,
+        host: "vps-1".into(),
+        reason: down.then(|| "connection refused on localhost:9000".to_owned()),
+        consecutive_failures: if down { 3 } else { 0 },
+        severity: (change == Change::Degraded).then_some(Severity::Critical),
+        down_since: (change != Change::Unknown).then_some(datetime!(2026-11-21 10:00 UTC)),
+    })
 }
 
 /// Every kind once, with and without its optional parts.
@@ -79,6 +93,11 @@ fn samples() -> Vec<Event> {
     .map(event)
     .into();
     events.push(Event { service: None, ..event(note("the engine is slow")) });
+    let container = Some("services-container".to_owned());
+    let executing = EventKind::Executing { what: "docker restart x".into(), attempt: 1, max: 3 };
+    events.push(Event { container: container.clone(), action: Action::RestartContainer, ..event(executing) });
+    events.extend(Change::ALL.map(|change| event(component(change))));
+    events.push(Event { container, action: Action::Restart, ..event(component(Change::Down)) });
     events
 }
 
@@ -106,6 +125,13 @@ fn text_lines_are_exactly_so() {
 2026-11-21T10:05:07.123Z WARNING an alert waits (service: minio)
 2026-11-21T10:05:07.123Z WARNING "exit 3: \u001b[31mred\nHealth\u0020check passed for minio" (service: minio)
 2026-11-21T10:05:07.123Z WARNING the engine is slow
+2026-11-21T10:05:07.123Z INFO Executing restart command for minio (command: docker restart x; attempt: 1; max_attempts: 3; action: restart-container; container_name: services-container)
+2026-11-21T10:05:07.123Z ERROR COMPONENT_DOWN minio (reason: connection refused on localhost:9000; consecutive_failures: 3; down_since: 2026-11-21T10:00:00.000Z; host: vps-1)
+2026-11-21T10:05:07.123Z ERROR COMPONENT_GIVEN_UP minio (reason: connection refused on localhost:9000; consecutive_failures: 3; down_since: 2026-11-21T10:00:00.000Z; host: vps-1)
+2026-11-21T10:05:07.123Z WARNING COMPONENT_DEGRADED minio (reason: connection refused on localhost:9000; consecutive_failures: 3; severity: critical; down_since: 2026-11-21T10:00:00.000Z; host: vps-1)
+2026-11-21T10:05:07.123Z WARNING COMPONENT_UNKNOWN minio (reason: connection refused on localhost:9000; consecutive_failures: 3; host: vps-1)
+2026-11-21T10:05:07.123Z INFO COMPONENT_RECOVERED minio (consecutive_failures: 0; down_since: 2026-11-21T10:00:00.000Z; host: vps-1)
+2026-11-21T10:05:07.123Z ERROR COMPONENT_DOWN minio (reason: connection refused on localhost:9000; consecutive_failures: 3; down_since: 2026-11-21T10:00:00.000Z; host: vps-1; action: restart; container_name: services-container)
 "#;
     assert_eq!(lines.join("\n"), expected.trim());
 }
@@ -114,28 +140,50 @@ fn text_lines_are_exactly_so() {
 fn json_lines_are_exactly_so() {
     let lines: Vec<String> = samples().iter().map(|e| render(e, Format::Json)).collect();
     let expected = r#"
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"check_passed","service":"minio","message":"Health check passed for minio","duration_ms":12}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, attempting recovery...","reason":"connection refused on localhost:9000","consecutive_failures":3,"duration_ms":5002}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery","reason":"connection refused on localhost:9000","left_because":"given up","consecutive_failures":3,"duration_ms":5002}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery (failure 1 of 3)","failure_threshold":3,"reason":"timed out after 5 s","consecutive_failures":1,"severity":"transient","duration_ms":5002}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"cannot_check","service":"minio","message":"Cannot check minio","reason":"no such container: services-container"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery","details":"by alice since 09:00; reason: upgrade"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"blocked","service":"minio","message":"minio is blocked by db","blocked_by":"db"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"given_up","service":"minio","message":"minio exceeded max failures (3 in 3600s), giving up","attempts":3,"window_seconds":3600}
-{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"given_up","service":"minio","message":"minio exceeded max failures (3 in 3600s), giving up","attempts":3,"window_seconds":3600,"until":"2026-11-21T11:00:00.000Z"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"healed_without_restart","service":"minio","message":"minio healthy again without restart"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"executing","service":"minio","message":"Executing restart command for minio","command":"pkill -f 'minio' || true; minio &","attempt":1,"max_attempts":3}
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2}
-{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2,"note":"still in the foreground"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"recovery_failed","service":"minio","message":"Failed to recover minio","reason":"HTTP 503 (wanted 200)","restart_result":"exit 127","severity":"recoverable","duration_ms":30000,"attempt":3}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"executing_fallback","service":"minio","message":"Executing fallback command for minio","command":"minio --readonly &"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"degraded","service":"minio","message":"minio is degraded","reason":"HTTP 503","result":"exit 1; then fallback: exit 0","duration_ms":41000}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"an alert waits"}
-{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"exit 3: \u001b[31mred\nHealth\u0020check passed for minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"check_passed","service":"minio","message":"Health check passed for minio","duration_ms":12,"action":"none","kind":"CHECK_PASSED","component_name":"minio","success":true}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, attempting recovery...","reason":"connection refused on localhost:9000","consecutive_failures":3,"duration_ms":5002,"action":"recover","kind":"CHECK_FAILED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery","reason":"connection refused on localhost:9000","left_because":"given up","consecutive_failures":3,"duration_ms":5002,"action":"none","kind":"CHECK_FAILED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"check_failed","service":"minio","message":"Health check failed for minio, not attempting recovery (failure 1 of 3)","failure_threshold":3,"reason":"timed out after 5 s","consecutive_failures":1,"severity":"transient","duration_ms":5002,"action":"none","kind":"CHECK_FAILED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"cannot_check","service":"minio","message":"Cannot check minio","reason":"no such container: services-container","action":"none","kind":"CHECK_IMPOSSIBLE","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery","details":"by alice since 09:00; reason: upgrade","action":"none","kind":"RECOVERY_STOPPED","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"manually_stopped","service":"minio","message":"minio manually stopped, skipping auto-recovery","action":"none","kind":"RECOVERY_STOPPED","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"blocked","service":"minio","message":"minio is blocked by db","blocked_by":"db","action":"none","kind":"RECOVERY_BLOCKED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"given_up","service":"minio","message":"minio exceeded max failures (3 in 3600s), giving up","attempts":3,"window_seconds":3600,"action":"none","kind":"RECOVERY_GIVEN_UP","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"given_up","service":"minio","message":"minio exceeded max failures (3 in 3600s), giving up","attempts":3,"window_seconds":3600,"until":"2026-11-21T11:00:00.000Z","action":"none","kind":"RECOVERY_GIVEN_UP","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"healed_without_restart","service":"minio","message":"minio healthy again without restart","action":"none","kind":"RECOVERY_NOT_NEEDED","component_name":"minio","success":true}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"executing","service":"minio","message":"Executing restart command for minio","command":"pkill -f 'minio' || true; minio &","attempt":1,"max_attempts":3,"action":"restart","kind":"RECOVERY_STARTED","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2,"action":"restart","kind":"RECOVERY_SUCCEEDED","component_name":"minio","success":true}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"recovered","service":"minio","message":"Successfully recovered minio","duration_ms":6100,"attempt":2,"note":"still in the foreground","action":"restart","kind":"RECOVERY_SUCCEEDED","component_name":"minio","success":true}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"recovery_failed","service":"minio","message":"Failed to recover minio","reason":"HTTP 503 (wanted 200)","restart_result":"exit 127","severity":"recoverable","duration_ms":30000,"attempt":3,"action":"restart","kind":"RECOVERY_FAILED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"executing_fallback","service":"minio","message":"Executing fallback command for minio","command":"minio --readonly &","action":"fallback","kind":"RECOVERY_STARTED","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"degraded","service":"minio","message":"minio is degraded","reason":"HTTP 503","result":"exit 1; then fallback: exit 0","duration_ms":41000,"action":"fallback","kind":"RECOVERY_DEGRADED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"an alert waits","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":"minio","message":"exit 3: \u001b[31mred\nHealth\u0020check passed for minio","component_name":"minio"}
 {"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"note","service":null,"message":"the engine is slow"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"executing","service":"minio","message":"Executing restart command for minio","command":"docker restart x","attempt":1,"max_attempts":3,"action":"restart-container","container_name":"services-container","kind":"RECOVERY_STARTED","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"component_down","service":"minio","message":"COMPONENT_DOWN minio","reason":"connection refused on localhost:9000","consecutive_failures":3,"down_since":"2026-11-21T10:00:00.000Z","host":"vps-1","action":"none","kind":"COMPONENT_DOWN","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"component_given_up","service":"minio","message":"COMPONENT_GIVEN_UP minio","reason":"connection refused on localhost:9000","consecutive_failures":3,"down_since":"2026-11-21T10:00:00.000Z","host":"vps-1","action":"none","kind":"COMPONENT_GIVEN_UP","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"component_degraded","service":"minio","message":"COMPONENT_DEGRADED minio","reason":"connection refused on localhost:9000","consecutive_failures":3,"severity":"critical","down_since":"2026-11-21T10:00:00.000Z","host":"vps-1","action":"none","kind":"COMPONENT_DEGRADED","component_name":"minio","success":false}
+{"ts":"2026-11-21T10:05:07.123Z","level":"WARNING","event":"component_unknown","service":"minio","message":"COMPONENT_UNKNOWN minio","reason":"connection refused on localhost:9000","consecutive_failures":3,"host":"vps-1","action":"none","kind":"COMPONENT_UNKNOWN","component_name":"minio"}
+{"ts":"2026-11-21T10:05:07.123Z","level":"INFO","event":"component_recovered","service":"minio","message":"COMPONENT_RECOVERED minio","consecutive_failures":0,"down_since":"2026-11-21T10:00:00.000Z","host":"vps-1","action":"none","kind":"COMPONENT_RECOVERED","component_name":"minio","success":true}
+{"ts":"2026-11-21T10:05:07.123Z","level":"ERROR","event":"component_down","service":"minio","message":"COMPONENT_DOWN minio","reason":"connection refused on localhost:9000","consecutive_failures":3,"down_since":"2026-11-21T10:00:00.000Z","host":"vps-1","action":"restart","container_name":"services-container","kind":"COMPONENT_DOWN","component_name":"minio","success":false}
 "#;
     assert_eq!(lines.join("\n"), expected.trim());
+}
+
+#[test]
+fn the_documented_events_are_those_there_are() {
+    let table = include_str!("../../docs/events.md");
+    for event in samples() {
+        let Some(code) = event.code() else { continue };
+        let name = super::facts::of(&event).name;
+        let documented =
+            |line: &str| line.contains(&format!("| `{code}` | ")) && line.contains(&format!("`{name}`"));
+        assert!(table.lines().any(documented), "{code} {name}");
+    }
+    for action in Action::ALL {
+        assert!(table.contains(&format!("| `{}` | ", action.as_str())), "{action:?}");
+    }
 }
 
 #[test]
@@ -250,17 +298,37 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
             reason,
             result
         }),
+        (proptest::sample::select(Change::ALL.to_vec()), hostile(), maybe(), any::<u32>()).prop_map(
+            |(change, host, reason, consecutive_failures)| {
+                let down_since = reason.as_ref().map(|_| datetime!(2026-11-21 10:00 UTC));
+                let severity = down_since.and(Some(Severity::Transient));
+                EventKind::Component(Component {
+                    change,
+                    host,
+                    reason,
+                    consecutive_failures,
+                    severity,
+                    down_since,
+                })
+            }
+        ),
         (level, hostile()).prop_map(|(level, text)| EventKind::Note { level, text }),
     ]
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
     let service = "[A-Za-z0-9_][A-Za-z0-9._-]{0,12}".prop_map(|n| name(&n));
-    (0_i64..4_000_000_000_000, service, any_kind(), any::<bool>()).prop_map(|(ms, service, kind, alone)| {
-        let at = datetime!(1970-01-01 00:00 UTC) + time::Duration::milliseconds(ms);
-        let alone = alone && matches!(kind, EventKind::Note { .. });
-        Event { at, service: (!alone).then_some(service), kind }
-    })
+    let action = proptest::sample::select(Action::ALL.to_vec());
+    let context = (any::<bool>(), proptest::option::of(hostile()), action);
+    (0_i64..4_000_000_000_000, service, any_kind(), context).prop_map(
+        |(ms, service, kind, (alone, container, action))| {
+            let at = datetime!(1970-01-01 00:00 UTC) + time::Duration::milliseconds(ms);
+            if let EventKind::Note { .. } = kind {
+                return Event::new(at, (!alone).then_some(service), kind);
+            }
+            Event { container, action, ..Event::new(at, Some(service), kind) }
+        },
+    )
 }
 
 proptest! {
@@ -314,6 +382,7 @@ proptest! {
             EventKind::Blocked { .. }
             | EventKind::ExecutingFallback { .. }
             | EventKind::Degraded { .. }
+            | EventKind::Component(_)
             | EventKind::Note { .. } => None,
         };
         let at = i64::try_from(event.at.unix_timestamp_nanos() / 1_000_000).ok();

@@ -2,8 +2,9 @@
 
 use super::escape::{is_unfit, quoted, unquote, value};
 use super::facts::{self, Value, stamp, unstamp};
+use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
-use crate::event::{Event, EventKind, Level, phrase};
+use crate::event::{Change, Event, EventKind, Level, phrase};
 
 /// The line of an event.
 pub(super) fn render(event: &Event) -> String {
@@ -23,6 +24,7 @@ pub(super) fn render(event: &Event) -> String {
 fn show(v: &Value) -> String {
     match v {
         Value::Number(number) => number.to_string(),
+        Value::Flag(flag) => flag.to_string(),
         Value::Text(text) => value(text),
     }
 }
@@ -48,8 +50,8 @@ pub(super) fn parse(line: &str) -> Option<Event> {
     let (at, rest) = line.split_once(' ')?;
     let (level, rest) = rest.split_once(' ')?;
     let (at, level) = (unstamp(at)?, Level::parse(level)?);
-    if let Some((service, kind)) = parse_sentence(rest) {
-        return Some(Event { at, service: Some(service), kind });
+    if let Some(event) = parse_sentence(at, rest) {
+        return Some(event);
     }
     let (text, service) = match of_service(rest) {
         Some((text, service)) => (text, Some(service)),
@@ -59,14 +61,14 @@ pub(super) fn parse(line: &str) -> Option<Event> {
         Some((content, "")) => content,
         _ => text.to_owned(),
     };
-    Some(Event { at, service, kind: EventKind::Note { level, text } })
+    Some(Event::new(at, service, EventKind::Note { level, text }))
 }
 
-fn parse_sentence(rest: &str) -> Option<(ServiceName, EventKind)> {
+fn parse_sentence(at: Timestamp, rest: &str) -> Option<Event> {
     let (name, service, rest, mut figures) = sentence(rest)?;
     figures.extend(details(rest)?);
     let get = |key: &str| figures.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone());
-    Some((service, facts::rebuild(name, &get)?))
+    Some(facts::with_context(Event::new(at, Some(service), facts::rebuild(name, &get)?), &get))
 }
 
 type Figures = Vec<(String, Value)>;
@@ -92,6 +94,12 @@ fn sentence(rest: &str) -> Option<(&'static str, ServiceName, &str, Figures)> {
         {
             let (rest, figures) = if after == phrase::LEFT { below(rest) } else { (rest, vec![]) };
             return Some((name, service, rest, figures));
+        }
+    }
+    for change in Change::ALL {
+        let after = rest.strip_prefix(change.code()).and_then(|rest| rest.strip_prefix(' '));
+        if let Some((service, rest)) = after.and_then(service) {
+            return Some((change.name(), service, rest, vec![]));
         }
     }
     let (subject, rest) = service(rest)?;

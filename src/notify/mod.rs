@@ -1,7 +1,9 @@
 //! The seam to people: one alert to one notifier.
 
 mod command;
+mod http;
 mod ntfy;
+mod webhook;
 
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use crate::config::model::Notifications;
 
 pub use self::command::CommandNotifier;
 pub use self::ntfy::Ntfy;
+pub use self::webhook::WebhookNotifier;
 
 /// Why an alert was not delivered. The texts are masked and on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -38,6 +41,7 @@ pub trait Notifier: Send + Sync {
 pub struct Notifiers {
     ntfy: Option<Ntfy>,
     command: Option<CommandNotifier>,
+    webhook: Option<WebhookNotifier>,
 }
 
 impl Notifiers {
@@ -48,6 +52,7 @@ impl Notifiers {
         Self {
             ntfy: server.map(|server| Ntfy::new(server, notifications.token.clone())),
             command: notifications.command.as_deref().map(CommandNotifier::new),
+            webhook: notifications.webhook.clone().map(WebhookNotifier::new),
         }
     }
 }
@@ -63,6 +68,7 @@ impl Notifier for Notifiers {
             Destination::Command => {
                 self.command.as_ref().ok_or_else(|| gone("notification command"))?.send(alert, left)
             }
+            Destination::Webhook => self.webhook.as_ref().ok_or_else(|| gone("webhook"))?.send(alert, left),
         }
     }
 }

@@ -3,20 +3,15 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
 
+use super::http::{self, TIMEOUT};
 use super::{Notifier, NotifyError};
 use crate::alert::text::{cut_bytes, cut_chars, line};
 use crate::alert::{Alert, Destination};
 use crate::config::model::Token;
 
-/// No single message waits longer for its answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// The whole request's limit in bytes; the server's own is 8,192.
 const REQUEST_MAX: usize = 7999;
-/// More of an answer than this is not read.
-const ANSWER_MAX: u64 = 8 * 1024;
 
 /// An ntfy server. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -32,6 +27,11 @@ struct Message<'a> {
     message: &'a str,
     priority: u8,
     tags: &'a [String],
+    /// Known to servers from 2.16 on; others pass over it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    click: Option<&'a str>,
 }
 
 /// ntfy's own errors.
@@ -65,32 +65,8 @@ impl Ntfy {
     }
 
     fn post(&self, body: &[u8], timeout: Duration) -> Result<(u16, String), NotifyError> {
-        // A proxy for other programs is none for a watchdog's last word, and a redirect would turn the
-        // POST into a GET that looks like success.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent: Agent = Agent::config_builder()
-            .timeout_global(Some(timeout))
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .tls_config(tls)
-            .user_agent(concat!("recovery/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        let mut request = agent.post(&self.server).header("Content-Type", "application/json");
-        if let Some(token) = self.token()? {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        let mut answer = request.send(body).map_err(|e| NotifyError::Later(e.to_string()))?;
-        let status = answer.status();
-        // The yes is in the status: what follows it cannot take it back.
-        let text = if status.is_success() {
-            String::new()
-        } else {
-            let body = answer.body_mut().with_config().limit(ANSWER_MAX).lossy_utf8(true).read_to_string();
-            body.unwrap_or_default()
-        };
-        Ok((status.as_u16(), text))
+        let token = self.token()?.map(|token| ("Authorization", format!("Bearer {token}")));
+        http::post(&self.server, token.as_slice(), body, timeout)
     }
 }
 
@@ -130,9 +106,6 @@ impl Ntfy {
 
 /// What the server's answer means for the alert.
 fn classify(status: u16, body: &str) -> Result<(), NotifyError> {
-    if (200..300).contains(&status) {
-        return Ok(());
-    }
     let why = match serde_json::from_str::<Refusal>(body) {
         Ok(Refusal { code: 42908, error }) => format!(": the day's quota is used up ({error}, code 42908)"),
         Ok(Refusal { code, error }) => format!(": {error} (code {code})"),
@@ -141,12 +114,7 @@ fn classify(status: u16, body: &str) -> Result<(), NotifyError> {
             None => String::new(),
         },
     };
-    let text = format!("HTTP {status}{why}");
-    match status {
-        400 | 413 => Err(NotifyError::Rejected(text)),
-        300..400 => Err(NotifyError::Later(format!("{text}; it redirects, is its URL right?"))),
-        _ => Err(NotifyError::Later(text)),
-    }
+    http::judge(status, &why)
 }
 
 /// The request's body, its message shortened until the whole fits: escaped, some characters are long.
@@ -160,6 +128,8 @@ fn request(alert: &Alert, topic: &str) -> Vec<u8> {
             message: &message,
             priority: alert.priority.clamp(1, 5),
             tags: &alert.tags,
+            sequence_id: alert.sequence.as_deref(),
+            click: alert.click.as_deref(),
         };
         let json = serde_json::to_vec(&message).unwrap_or_default();
         if json.len() <= REQUEST_MAX || max == 0 {

@@ -71,8 +71,12 @@ impl Outbox {
     /// [`StoreError`]; the caller then sends at once, with [`send_now`].
     pub fn put(&self, alert: &Alert) -> Result<(), StoreError> {
         atomic::create_folder(&self.dir, FOLDER_MODE)?;
-        if !self.list()?.waiting.iter().any(|waiting| same(&waiting.alert, alert)) {
-            self.add(alert)?;
+        let waiting = self.list()?.waiting;
+        if alert.event.is_some() {
+            return self.put_event(alert, &waiting);
+        }
+        if !waiting.iter().any(|waiting| same(&waiting.alert, alert)) {
+            self.add(alert, 0)?;
         }
         if alert.kind == AlertKind::ServiceRecovered {
             for service in services(alert) {
@@ -80,6 +84,19 @@ impl Outbox {
             }
         }
         Ok(())
+    }
+
+    /// Keeps a component's event behind those that wait, wherever the clock was put meanwhile. One that a pass
+    /// put here which died before it could say so is not put here twice.
+    fn put_event(&self, event: &Alert, waiting: &[Waiting]) -> Result<(), StoreError> {
+        let mut of_it =
+            waiting.iter().filter(|w| w.alert.event.is_some() && w.alert.services == event.services);
+        let known = of_it.clone().any(|w| w.alert.event == event.event && when(&w.alert) == when(event));
+        if known || of_it.next_back().is_some_and(|last| last.alert.event == event.event) {
+            return Ok(());
+        }
+        let last = waiting.iter().filter_map(|w| number_of(&w.path)).max();
+        self.add(event, last.map_or(0, |last| last + 1))
     }
 
     /// What waits, oldest first. Files that cannot be understood are passed over.
@@ -152,11 +169,12 @@ impl Outbox {
         Ok(report)
     }
 
-    fn add(&self, alert: &Alert) -> Result<(), StoreError> {
+    /// Writes the file; it sorts by the alert's time, or by `least` where that is later.
+    fn add(&self, alert: &Alert, least: i128) -> Result<(), StoreError> {
         let content = serde_json::to_vec(alert).map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
         loop {
             let number = self.counter.fetch_add(1, Ordering::Relaxed);
-            let nanos = alert.at.unix_timestamp_nanos().max(0);
+            let nanos = alert.at.unix_timestamp_nanos().max(least);
             let name = format!("{nanos:020}-{}-{number:06}.json", std::process::id());
             let path = self.dir.join(name);
             match atomic::write(&path, &content, FILE_MODE, Existing::Keep) {
@@ -194,6 +212,7 @@ impl Outbox {
         let key = match to {
             Destination::Ntfy { topic } => format!("{service} ntfy {topic}"),
             Destination::Command => format!("{service} command"),
+            Destination::Webhook => format!("{service} webhook"),
         };
         self.dir.join("owed").join(format!("{:016x}.json", fnv1a(key.as_bytes())))
     }
@@ -240,6 +259,16 @@ impl Listing {
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.damaged.is_empty() && self.errors.is_empty()
     }
+}
+
+/// The head of an event's JSON, which is its time.
+fn when(event: &Alert) -> Option<&str> {
+    event.body.split(',').next()
+}
+
+/// What a file's name sorts by.
+fn number_of(path: &Path) -> Option<i128> {
+    path.file_name()?.to_str()?.split('-').next()?.parse().ok()
 }
 
 /// Whether both tell the same to the same.

@@ -83,7 +83,8 @@ impl Sender<'_> {
     fn one(&mut self, first: Waiting, rest: &mut Vec<Waiting>) -> bool {
         let way = way(&first.alert);
         let mut files = vec![first.path];
-        let alert = match (self.judge)(&first.alert) {
+        let verdict = if first.alert.event.is_some() { Delivery::AsItIs } else { (self.judge)(&first.alert) };
+        let alert = match verdict {
             Delivery::AsItIs => first.alert,
             Delivery::Over { from, to } => {
                 let (mut from, mut to) = (from, to);
@@ -125,6 +126,8 @@ impl Sender<'_> {
         match self.notifier.send(alert, left()) {
             Ok(()) => return Sent::Whole,
             Err(NotifyError::Later(why)) => return Sent::Later(why),
+            // Half an event is none.
+            Err(NotifyError::Rejected(why)) if alert.event.is_some() => return Sent::Refused(why),
             Err(NotifyError::Rejected(_)) if left().is_zero() => return over(),
             Err(NotifyError::Rejected(_)) => {}
         }
@@ -184,7 +187,9 @@ pub fn send_now(alerts: &[Alert], notifier: &dyn Notifier, clock: &dyn Clock, bu
             continue;
         }
         let outcome = match notifier.send(alert, left()) {
-            Err(NotifyError::Rejected(_)) => notifier.send(&late::short(alert), left()),
+            Err(NotifyError::Rejected(_)) if alert.event.is_none() => {
+                notifier.send(&late::short(alert), left())
+            }
             other => other,
         };
         match outcome {

@@ -8,9 +8,11 @@ mod act;
 mod aftermath;
 mod ahead;
 mod board;
+mod changes;
 pub mod explain;
 mod facts;
 mod gates;
+mod heard;
 mod lines;
 mod look;
 mod marker;
@@ -35,7 +37,7 @@ use crate::check::Unknown;
 use crate::clock::{Clock, Timestamp};
 use crate::config::model::{Config, Service, ServiceName};
 use crate::engine::{Container, Engine};
-use crate::event::{Event, EventKind, Level};
+use crate::event::{Action, Event, EventKind, Level};
 use crate::exit_code::ExitCode;
 use crate::journal::Record;
 use crate::notify::Notifier;
@@ -108,6 +110,8 @@ struct Pass<'a> {
     listing: Result<Vec<Container>, Unknown>,
     gates: gates::Gates,
     board: board::Board,
+    /// What was said of each service in this pass.
+    heard: heard::Heard,
     /// When each service was last looked at.
     last_pass: LastPass,
     began: Duration,
@@ -145,6 +149,7 @@ impl<'a> Pass<'a> {
             listing: if needs_engine { world.engine.list() } else { Ok(Vec::new()) },
             gates: gates::Gates::new(config.recovery.max_parallel),
             board: board::Board::new(scope.services.iter().map(|service| service.name.clone())),
+            heard: heard::Heard::default(),
             last_pass,
             began: world.clock.monotonic(),
             trouble: Mutex::new(ExitCode::Ok),
@@ -189,12 +194,29 @@ impl<'a> Pass<'a> {
         if self.scope.dry_run {
             return;
         }
-        self.world.journal.record(&Event { at: self.now(), service: Some(service.clone()), kind });
+        let now = self.now();
+        let action = self.heard.listen(service, &kind, now);
+        let container = self.container_name(service);
+        let event = Event::new(now, Some(service.clone()), kind);
+        self.world.journal.record(&Event { container, action, ..event });
+    }
+
+    /// Says what is being done about a service, for the lines that follow.
+    fn acting(&self, service: &ServiceName, action: Action) {
+        self.heard.acting(service, action);
+    }
+
+    /// A service's container by its real name, or by the configured one where it is not there.
+    fn container_name(&self, service: &ServiceName) -> Option<String> {
+        let service = self.config.service(service)?;
+        let found =
+            self.listing.as_ref().ok().and_then(|listing| container_of(self.config, service, listing));
+        found.map(|container| container.at.name.clone()).or_else(|| service.container.clone())
     }
 
     fn note(&self, service: Option<&ServiceName>, level: Level, text: &str) {
         let kind = EventKind::Note { level, text: mask(text) };
-        self.world.journal.record(&Event { at: self.now(), service: service.cloned(), kind });
+        self.world.journal.record(&Event::new(self.now(), service.cloned(), kind));
     }
 
     /// A reason as it may be shown.

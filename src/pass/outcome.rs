@@ -53,6 +53,11 @@ pub struct Attempted {
 }
 
 impl Outcome {
+    /// Whether the state was written while the service was acted on.
+    pub(super) fn acted(&self) -> bool {
+        matches!(self, Self::Recovered | Self::Failed(_) | Self::Degraded(_))
+    }
+
     /// What it means for the services that depend on `service`.
     pub(super) fn upstream(&self, service: &ServiceName) -> Upstream {
         let this = service.clone();

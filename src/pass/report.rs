@@ -1,20 +1,22 @@
 //! The end of a pass: what was found is recorded, what must be told is put into the outbox, then sent.
 //!
-//! Alerts are in the outbox before the state says so. What they say is `alert`'s, when they are due is
-//! `alert::incident`'s.
+//! Alerts and events are in the outbox before the state says so. What they say is `alert`'s, when they are due
+//! is `alert::incident`'s and `alert::component`'s.
 
 use super::look::Sights;
-use super::{Outcome, Pass, ahead, record, story};
+use super::{Outcome, Pass, ahead, changes, record, story};
 use crate::alert::incident::{self, Found, Policy};
-use crate::alert::{self, Alert, Report};
+use crate::alert::{self, Alert, Destination, Report, component};
 use crate::check::{Health, Unknown};
+use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName};
 use crate::decide::{Decision, NoWay};
-use crate::event::Level;
+use crate::event::{Event, Level};
 use crate::exit_code::ExitCode;
 use crate::history;
+use crate::journal::{self, Format};
 use crate::outbox::{self, BUDGET, Outbox};
-use crate::state::{AlertKind, ServiceState, UNKNOWN_LOOKS_TOLD};
+use crate::state::{AlertKind, Incident, ServiceState, UNKNOWN_LOOKS_TOLD};
 use crate::store::{Lock, StateGuard, Subject};
 
 use std::time::Duration;
@@ -24,7 +26,22 @@ struct Pending {
     /// `None` where the state cannot be recorded.
     guard: Option<StateGuard>,
     state: ServiceState,
-    report: Report,
+    told: Told,
+}
+
+/// What must be told of one subject.
+#[derive(Default)]
+struct Told {
+    /// To people.
+    report: Option<Report>,
+    /// To programs, in order.
+    events: Vec<Event>,
+}
+
+impl Told {
+    fn is_empty(&self) -> bool {
+        self.report.is_none() && self.events.is_empty()
+    }
 }
 
 /// How long a state is waited for that another pass holds: it is held only while something is restarted,
@@ -35,8 +52,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) fn report(pass: &Pass<'_>, sights: &Sights, outcomes: &[(ServiceName, Outcome)]) {
     let outbox = Outbox::new(pass.world.store.dir());
     let mut pending: Vec<Pending> = Vec::new();
+    let engine_lost = engine_trouble(pass, sights).is_some()
+        && remembered_engine(pass).unknown_looks + 1 >= UNKNOWN_LOOKS_TOLD;
     for (service, (_, outcome)) in pass.scope.services.iter().zip(outcomes) {
-        let teller = Teller { pass, service, sights, outcome, outcomes, outbox: &outbox };
+        let teller = Teller { pass, service, sights, outcome, outcomes, outbox: &outbox, engine_lost };
         pending.extend(teller.settle());
     }
     pending.extend(engine(pass, sights));
@@ -74,6 +93,7 @@ struct Teller<'t, 'p> {
     outcome: &'t Outcome,
     outcomes: &'t [(ServiceName, Outcome)],
     outbox: &'t Outbox,
+    engine_lost: bool,
 }
 
 impl Teller<'_, '_> {
@@ -90,7 +110,7 @@ impl Teller<'_, '_> {
             return self.without_memory(ServiceState::new(name.as_str()));
         };
         let mut after = before.clone();
-        if self.advance(&mut after).is_none() && after == before {
+        if self.advance(&mut after).is_empty() && after == before {
             return None;
         }
         let (guard, mut state) = match memory(self.pass, name.into(), Some(name)) {
@@ -98,35 +118,33 @@ impl Teller<'_, '_> {
             Memory::Elsewhere => return None,
             Memory::Lost => return self.without_memory(before),
         };
-        match self.advance(&mut state) {
-            Some(report) => Some(Pending { guard: Some(guard), state, report }),
-            None => {
-                save(self.pass, Some(name), &guard, &state);
-                None
-            }
+        let told = self.advance(&mut state);
+        if told.is_empty() {
+            save(self.pass, Some(name), &guard, &state);
+            return None;
         }
+        Some(Pending { guard: Some(guard), state, told })
     }
 
     /// Trouble is told also where nobody can remember that it was: rather again at the next pass than never.
     fn without_memory(&self, mut state: ServiceState) -> Option<Pending> {
         state.unknown_looks = UNKNOWN_LOOKS_TOLD;
-        let report = self.advance(&mut state)?;
-        let trouble = report.story.kind != AlertKind::ServiceRecovered;
-        trouble.then_some(Pending { guard: None, state, report })
+        let mut told = self.advance(&mut state);
+        told.report = told.report.filter(|report| report.story.kind != AlertKind::ServiceRecovered);
+        told.events.retain(|event| event.success() != Some(true));
+        (!told.is_empty()).then_some(Pending { guard: None, state, told })
     }
 
     /// Takes the outcome into the state; what must be told because of it.
-    fn advance(&self, state: &mut ServiceState) -> Option<Report> {
-        let sight = &self.sights[&self.service.name];
+    fn advance(&self, state: &mut ServiceState) -> Told {
+        let (sight, now) = (&self.sights[&self.service.name], self.pass.now());
         // Another pass saw something later than we did.
-        if state.since.is_some_and(|since| since > sight.at && since <= self.pass.now())
-            && !acted(self.outcome)
-        {
-            return None;
+        if state.since.is_some_and(|since| since > sight.at && since <= now) && !self.outcome.acted() {
+            return Told::default();
         }
         record::outcome(state, sight, self.outcome);
         // Also where nothing is tried: an attempt of the future would else hold its place until then.
-        history::prune(&mut state.attempts, self.pass.now(), self.service.failure_window);
+        history::prune(&mut state.attempts, now, self.service.failure_window);
         let found = found(self.outcome, state);
         let owed = match found {
             Found::Healthy => self.outbox.owed(self.service.name.as_str()).unwrap_or_default(),
@@ -134,17 +152,40 @@ impl Teller<'_, '_> {
         };
         let policy =
             Policy { cooldown: self.pass.config.notifications.cooldown, window: self.service.failure_window };
-        let due = incident::advance(state, found, !owed.is_empty(), policy, self.pass.now())?;
-        let mut report = story::of_service(self.pass, self.service, sight, self.outcome, self.outcomes, &due);
-        // A recovery goes to whom the failure was told, wherever the service's alerts go today.
-        report.to.extend(owed);
-        Some(report)
+        let glad = self.glad(state, found, &owed);
+        let seen = changes::Seen {
+            service: self.service,
+            sight,
+            outcome: self.outcome,
+            found,
+            engine_lost: self.engine_lost,
+        };
+        let events = changes::follow(self.pass, state, &seen);
+        let mut due = incident::advance(state, found, !owed.is_empty(), policy, now);
+        if due.is_none() && found == Found::Healthy && self.service.notify_on_recovery {
+            due = incident::unalerted(state, glad, policy, now);
+        }
+        let report = due.map(|due| {
+            let mut report =
+                story::of_service(self.pass, self.service, sight, self.outcome, self.outcomes, &due);
+            // A recovery goes to whom the failure was told, wherever the service's alerts go today.
+            report.to.extend(owed);
+            report
+        });
+        Told { report, events }
     }
-}
 
-/// Whether the state was written while the service was acted on.
-fn acted(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Recovered | Outcome::Failed(_) | Outcome::Degraded(_))
+    /// Since when a service was down that a restart helped before anybody had to be told.
+    fn glad(&self, state: &ServiceState, found: Found, owed: &[Destination]) -> Option<Timestamp> {
+        let told = |incident: &Incident| incident.told.keys().any(|kind| kind.is_failure());
+        if found != Found::Healthy || !owed.is_empty() || state.incident.as_ref().is_some_and(told) {
+            return None;
+        }
+        let standing = state.standing.as_ref();
+        let attempt = state.attempts.last()?.at.min(self.pass.now());
+        component::restarted_since(state, *self.outcome == Outcome::Recovered)
+            .then(|| standing.and_then(|standing| standing.down_since).unwrap_or(attempt))
+    }
 }
 
 /// What an outcome means to those who must know.
@@ -182,11 +223,7 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
     if !pass.scope.services.iter().any(|service| service.container.is_some()) {
         return None;
     }
-    let by_looks = sights.values().find_map(|sight| match &sight.health {
-        Some(Health::Unknown(why)) if why.is_engine() => Some(why),
-        _ => None,
-    });
-    let trouble = pass.listing.as_ref().err().filter(|why| why.is_engine()).or(by_looks);
+    let trouble = engine_trouble(pass, sights);
     let policy = Policy { cooldown: pass.config.notifications.cooldown, window: Duration::ZERO };
     let advance =
         |state: &mut ServiceState| incident::advance_engine(state, trouble.is_none(), policy, pass.now());
@@ -201,7 +238,10 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
         Memory::Lost => (None, ServiceState { unknown_looks: UNKNOWN_LOOKS_TOLD, ..before }),
     };
     match (advance(&mut state), trouble) {
-        (Some(due), Some(why)) => Some(Pending { report: story::of_engine(pass, why, &due), guard, state }),
+        (Some(due), Some(why)) => {
+            let report = Some(story::of_engine(pass, why, &due));
+            Some(Pending { told: Told { report, events: Vec::new() }, guard, state })
+        }
         _ => {
             if let Some(guard) = guard {
                 save(pass, None, &guard, &state);
@@ -209,6 +249,15 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
             None
         }
     }
+}
+
+/// Why the engine cannot be asked, where it cannot.
+fn engine_trouble<'s>(pass: &'s Pass<'_>, sights: &'s Sights) -> Option<&'s Unknown> {
+    let by_looks = sights.values().find_map(|sight| match &sight.health {
+        Some(Health::Unknown(why)) if why.is_engine() => Some(why),
+        _ => None,
+    });
+    pass.listing.as_ref().err().filter(|why| why.is_engine()).or(by_looks)
 }
 
 /// What is remembered of the engine; a damaged file is set aside.
@@ -225,39 +274,78 @@ fn remembered_engine(pass: &Pass<'_>) -> ServiceState {
     })
 }
 
-/// Puts the alerts into the outbox, then saves the states that speak of them; how much time is left to send.
+/// Puts alerts and events into the outbox, then saves the states that speak of them; how much time is left to
+/// send.
 fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
-    let reports = alert::group(pending.iter().map(|pending| pending.report.clone()).collect());
+    let reports = alert::group(pending.iter().filter_map(|pending| pending.told.report.clone()).collect());
     let mut unkept = Vec::new();
     for alert in reports.iter().flat_map(Report::alerts) {
-        match outbox.put(&alert) {
-            Ok(()) => pass.note(None, Level::Info, &format!("alert {}: {}", alert.kind, alert.title)),
-            Err(error) => {
-                pass.io_trouble(None, &error);
-                unkept.push(alert);
-            }
+        if put(pass, outbox, &alert, &mut unkept) {
+            pass.note(None, Level::Info, &format!("alert {}", alert.name()));
         }
     }
-    for told in reports.iter().filter(|report| report.to.is_empty()) {
+    for told in reports.iter().filter(|report| report.to.is_empty() && !is_posted(pass, report)) {
         pass.note(
             None,
             Level::Warning,
             &format!("alert {} goes to nobody: {}", told.story.kind, story::title(told)),
         );
     }
+    for event in pending.iter().flat_map(|pending| &pending.told.events) {
+        pass.world.journal.record(event);
+        let posts = event.service.as_ref().and_then(|name| pass.config.service(name));
+        if posts.is_some_and(|service| changes::posts(pass, service)) {
+            let body = journal::render(event, Format::Json);
+            if let Some(alert) = Alert::of_event(event, body, pass.now()) {
+                put(pass, outbox, &alert, &mut unkept);
+            }
+        }
+    }
     let began = pass.world.clock.monotonic();
     let untold = if unkept.is_empty() { Vec::new() } else { tell_at_once(pass, outbox, &unkept) };
     let spent = pass.world.clock.monotonic().saturating_sub(began);
-    for Pending { guard, mut state, report } in pending {
+    for Pending { guard, mut state, told } in pending {
         let Some(guard) = guard else { continue };
-        let is_of_it = |alert: &Alert| alert.incidents.iter().any(|of| report.incidents.contains(of));
-        if untold.iter().any(is_of_it) {
-            // Nobody heard of it and nothing keeps it, so it is due again at the next pass.
-            state.incident = guard.load().ok().and_then(|before| before.incident);
-        }
+        forget_untold(&guard, &mut state, &told, &untold);
         save(pass, None, &guard, &state);
     }
     BUDGET.saturating_sub(spent)
+}
+
+/// Whether programs are told of what people are not.
+fn is_posted(pass: &Pass<'_>, report: &Report) -> bool {
+    let service = |(key, _): &(String, String)| pass.config.service(&ServiceName::new(key)?);
+    report.incidents.iter().all(|of| service(of).is_some_and(|service| changes::posts(pass, service)))
+}
+
+/// Whether it is kept now; where it is not, it is among the `unkept`.
+fn put(pass: &Pass<'_>, outbox: &Outbox, alert: &Alert, unkept: &mut Vec<Alert>) -> bool {
+    match outbox.put(alert) {
+        Ok(()) => true,
+        Err(error) => {
+            pass.io_trouble(None, &error);
+            unkept.push(alert.clone());
+            false
+        }
+    }
+}
+
+/// What nobody heard of and nothing keeps is due again at the next pass.
+fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, untold: &[Alert]) {
+    let of_report = |alert: &Alert| {
+        let incidents = told.report.as_ref().map_or(&[][..], |report| &report.incidents);
+        alert.incidents.iter().any(|of| incidents.contains(of))
+    };
+    let of_event = |alert: &Alert| alert.event.is_some() && alert.services.contains(&state.service);
+    let (report, event) = (untold.iter().any(of_report), untold.iter().any(of_event));
+    let before = if report || event { guard.load().ok() } else { None };
+    if report {
+        state.incident = before.as_ref().and_then(|before| before.incident.clone());
+        state.unalerted = before.as_ref().and_then(|before| before.unalerted.clone());
+    }
+    if event {
+        state.standing = before.and_then(|before| before.standing);
+    }
 }
 
 /// Sends what cannot be kept; what could not be sent either.
@@ -307,11 +395,12 @@ fn send(pass: &Pass<'_>, outbox: &Outbox, budget: Duration) {
 /// Says what became of the alerts.
 fn sent(pass: &Pass<'_>, report: &outbox::Report) {
     for alert in &report.delivered {
-        pass.note(None, Level::Info, &format!("delivered {}: {}", alert.kind, alert.title));
+        pass.note(None, Level::Info, &format!("delivered {}", alert.name()));
     }
     for (alert, why) in &report.rejected {
+        let what = if alert.event.is_some() { "event" } else { "alert" };
         let text =
-            format!("alert {} was refused for good and is kept in outbox/rejected: {why}", alert.title);
+            format!("{what} {} was refused for good and is kept in outbox/rejected: {why}", alert.title);
         pass.note(None, Level::Error, &text);
     }
     for path in &report.damaged {

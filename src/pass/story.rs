@@ -6,7 +6,7 @@ use super::sight::Sight;
 use super::{Outcome, Pass};
 use crate::alert::incident::Due;
 use crate::alert::text::{self, Story};
-use crate::alert::{Destination, Report, destinations, machine_destinations};
+use crate::alert::{self, Destination, Report, destinations, machine_destinations};
 use crate::check::{Failure, Health, Unknown};
 use crate::config::model::{Service, ServiceName};
 use crate::decide::Decision;
@@ -53,6 +53,9 @@ pub(super) fn of_service(
             container.as_deref(),
             service.log_path.as_deref(),
         ),
+        runbook: service.runbook_url.clone(),
+        label: alert::label(&pass.config.notifications, pass.world.host),
+        sequence: Some(alert::sequence(pass.world.host, service.name.as_str(), due)),
         ..Story::new(due.kind, &service.display_name, pass.world.host, pass.now())
     };
     let told = std::iter::once(service).chain(blocked.iter().filter_map(|name| pass.config.service(name)));
@@ -74,6 +77,8 @@ pub(super) fn of_engine(pass: &Pass<'_>, why: &Unknown, due: &Due) -> Report {
             reason: Some(why.to_string()),
             memory_used: machine::memory_used_percent(),
             disk_used: machine::disk_used_percent(),
+            label: alert::label(&pass.config.notifications, pass.world.host),
+            sequence: Some(alert::sequence(pass.world.host, Subject::Engine.key(), due)),
             ..Story::new(due.kind, "", pass.world.host, pass.now())
         },
         incidents: vec![(Subject::Engine.key().to_owned(), due.incident.clone())],
@@ -106,7 +111,8 @@ fn blocked_by(name: &ServiceName, outcomes: &[(ServiceName, Outcome)]) -> Vec<Se
         .collect()
 }
 
-fn reason(sight: &Sight, outcome: &Outcome) -> String {
+/// Why a service is not well, and why it was left so, masked.
+pub(super) fn reason(sight: &Sight, outcome: &Outcome) -> String {
     let seen = sight.reason();
     match outcome {
         Outcome::Unknown(why) => why.to_string(),

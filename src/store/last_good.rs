@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::atomic::{self, Existing};
 use super::error::StoreError;
 use super::lock::file_name_for;
-use crate::config::model::{Config, Notifications, Token, Topic};
+use crate::config::model::{
+    Config, Header, HeaderValue, HostLabel, Notifications, Token, Topic, Webhook, WebhookUrl,
+};
 
 /// Below the default state folder; not readable for others, because topics are secrets.
 const FOLDER: &str = "last-good";
@@ -37,6 +39,25 @@ struct OnDisk {
     token_file: Option<PathBuf>,
     cooldown_seconds: u64,
     command: Option<String>,
+    #[serde(default)]
+    webhook: Option<WebhookOnDisk>,
+    #[serde(default)]
+    host_label: Option<LabelOnDisk>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WebhookOnDisk {
+    url: Option<String>,
+    url_env: Option<String>,
+    /// Names of headers and of the variables that hold them.
+    headers_env: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum LabelOnDisk {
+    Own(bool),
+    Text(String),
 }
 
 impl LastGood {
@@ -79,7 +100,8 @@ impl LastGood {
     }
 
     fn on_disk(&self) -> OnDisk {
-        let Notifications { server, default_topic, token, cooldown, command } = &self.notifications;
+        let Notifications { server, default_topic, token, cooldown, command, webhook, host_label } =
+            &self.notifications;
         let (token_env, token_file) = match token {
             Token::None => (None, None),
             Token::Env { variable, .. } => (Some(variable.clone()), None),
@@ -94,7 +116,40 @@ impl LastGood {
             token_file,
             cooldown_seconds: cooldown.as_secs(),
             command: command.clone(),
+            webhook: webhook.as_ref().map(WebhookOnDisk::of),
+            host_label: host_label.as_ref().map(|label| match label {
+                HostLabel::Own => LabelOnDisk::Own(true),
+                HostLabel::Text(text) => LabelOnDisk::Text(text.clone()),
+            }),
         }
+    }
+}
+
+impl WebhookOnDisk {
+    fn of(webhook: &Webhook) -> Self {
+        let (url, url_env) = match &webhook.url {
+            WebhookUrl::Plain(url) => (Some(url.clone()), None),
+            WebhookUrl::FromEnv { variable, .. } => (None, Some(variable.clone())),
+        };
+        let variable = |header: &Header| match &header.value {
+            HeaderValue::FromEnv { variable, .. } => Some((header.name.clone(), variable.clone())),
+            HeaderValue::Plain(_) => None,
+        };
+        Self { url, url_env, headers_env: webhook.headers.iter().filter_map(variable).collect() }
+    }
+
+    fn resolved(self, env: &dyn Fn(&str) -> Option<String>) -> Option<Webhook> {
+        let held = |variable: &str| env(variable).filter(|value| !value.is_empty());
+        let url = match (self.url, self.url_env) {
+            (Some(url), _) => WebhookUrl::Plain(url),
+            (None, Some(variable)) => WebhookUrl::FromEnv { value: held(&variable), variable },
+            (None, None) => return None,
+        };
+        let header = |(name, variable): (String, String)| Header {
+            name,
+            value: HeaderValue::FromEnv { value: held(&variable), variable },
+        };
+        Some(Webhook { url, headers: self.headers_env.into_iter().map(header).collect() })
     }
 }
 
@@ -114,6 +169,11 @@ impl OnDisk {
                 token,
                 cooldown: Duration::from_secs(self.cooldown_seconds),
                 command: self.command,
+                webhook: self.webhook.and_then(|webhook| webhook.resolved(env)),
+                host_label: self.host_label.and_then(|label| match label {
+                    LabelOnDisk::Own(own) => own.then_some(HostLabel::Own),
+                    LabelOnDisk::Text(text) => Some(HostLabel::Text(text)),
+                }),
             },
         }
     }
@@ -133,7 +193,8 @@ mod tests {
     fn what_was_kept_is_what_is_found_and_no_secret_of_the_environment_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let config = Path::new("/etc/recovery/system-config.json");
-        let env = |name: &str| (name == "TOKEN").then(|| "tk_secret".to_owned());
+        let env = |name: &str| ["TOKEN", "HOOK", "KEY"].contains(&name).then(|| "tk_secret".to_owned());
+        let from_env = |variable: &str| (variable.to_owned(), env(variable));
         let good = LastGood {
             state_dir: "/state".into(),
             notifications: Notifications {
@@ -142,6 +203,15 @@ mod tests {
                 token: Token::Env { variable: "TOKEN".into(), value: env("TOKEN") },
                 cooldown: Duration::from_secs(3600),
                 command: None,
+                webhook: Some({
+                    let ((variable, value), (header, held)) = (from_env("HOOK"), from_env("KEY"));
+                    let value_of_header = HeaderValue::FromEnv { variable: header, value: held };
+                    Webhook {
+                        url: WebhookUrl::FromEnv { variable, value },
+                        headers: vec![Header { name: "X-Key".into(), value: value_of_header }],
+                    }
+                }),
+                host_label: Some(HostLabel::Text("vps-1".into())),
             },
         };
         assert_eq!(LastGood::load(folder.path(), config, &env).unwrap(), None);

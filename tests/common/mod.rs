@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod fake_docker;
 pub mod fixture;
+pub mod hook;
 pub mod http;
 pub mod inside;
 pub mod ntfy;

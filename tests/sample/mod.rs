@@ -32,6 +32,8 @@ pub fn service(name: &str) -> Service {
         max_failures: 3,
         failure_window: Duration::from_secs(3600),
         notify: Notify::Topic(Topic { label: Some("alerts".into()), secret: "secret-topic".into() }),
+        notify_on_recovery: false,
+        runbook_url: None,
         log_path: None,
         env: Vec::new(),
         user: None,

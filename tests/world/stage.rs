@@ -57,10 +57,16 @@ impl Done {
         self.calls.iter().filter(acts).map(String::as_str).collect()
     }
 
-    /// The phrases of the log, without their details; notes are left out.
+    /// The phrases of the log, without their details; notes and the events of components are left out.
     pub fn phrases(&self) -> Vec<String> {
-        let told = self.events.iter().filter(|event| !matches!(event.kind, EventKind::Note { .. }));
-        told.map(phrase).collect()
+        let counts = |event: &&Event| !matches!(event.kind, EventKind::Note { .. } | EventKind::Component(_));
+        self.events.iter().filter(counts).map(phrase).collect()
+    }
+
+    /// The events of components, as `COMPONENT_DOWN web`.
+    pub fn changes(&self) -> Vec<String> {
+        let changes = self.events.iter().filter(|event| matches!(event.kind, EventKind::Component(_)));
+        changes.map(phrase).collect()
     }
 
     /// Whether a note holds that text.
@@ -84,6 +90,7 @@ pub fn topic(alert: &Alert) -> &str {
     match &alert.to {
         Destination::Ntfy { topic } => topic,
         Destination::Command => "command",
+        Destination::Webhook => "webhook",
     }
 }
 

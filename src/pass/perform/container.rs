@@ -8,7 +8,7 @@ use crate::check::{Health, Unknown};
 use crate::config::model::Strategy;
 use crate::decide::{Action, Decision, Marker};
 use crate::engine::ContainerRef;
-use crate::event::{EventKind, Level};
+use crate::event::{self, EventKind, Level};
 use crate::pass::outcome::{self, Outcome};
 use crate::pass::sight::Place;
 use crate::pass::{lines, look};
@@ -27,6 +27,7 @@ impl Attempt<'_, '_> {
         let instead = gate.decide(|| {
             if gate.acted() {
                 self.record(step)?;
+                self.pass.acting(&self.service.name, told_as(action));
                 if let Some(words) = gate.failure() {
                     self.result = words;
                     return Err(self.failed());
@@ -44,6 +45,7 @@ impl Attempt<'_, '_> {
                 }
             }
             self.record(step)?;
+            self.pass.acting(&self.service.name, told_as(action));
             if action == Action::RestartContainer {
                 self.clean_up()?;
             }
@@ -131,6 +133,7 @@ impl Attempt<'_, '_> {
                 self.pass.note(Some(&self.service.name), Level::Info, &note);
                 self.record_more()?;
                 self.clean_up()?;
+                self.pass.acting(&self.service.name, event::Action::Restart);
                 self.restart_with(text)
             }
             _ => self.conclude(),
@@ -149,6 +152,14 @@ impl Attempt<'_, '_> {
             &self.service.name,
             EventKind::Executing { what: mask(what), attempt: self.number, max: self.service.max_failures },
         );
+    }
+}
+
+fn told_as(action: Action) -> event::Action {
+    match action {
+        Action::StartContainer => event::Action::StartContainer,
+        Action::RestartContainer => event::Action::RestartContainer,
+        Action::Command => event::Action::Restart,
     }
 }
 

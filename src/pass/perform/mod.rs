@@ -198,6 +198,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// Writes a step to disk, before it is made; a restart as one attempt of the window.
     fn record(&mut self, step: Strategy) -> Step<()> {
+        self.pass.acting(&self.service.name, step.into());
         if self.pass.interrupted() {
             return Err(Outcome::Interrupted);
         }
