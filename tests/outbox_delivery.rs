@@ -10,6 +10,9 @@ use std::time::Duration;
 use recovery::alert::text::Story;
 use recovery::alert::{Alert, Delivery, Destination, Report};
 use recovery::clock::{Clock, Timestamp};
+use recovery::config::model::ServiceName;
+use recovery::event::{Change, Component, Event, EventKind};
+use recovery::journal::{self, Format};
 use recovery::notify::{Notifier, NotifyError};
 use recovery::outbox::{self, BUDGET, Outbox};
 use recovery::state::AlertKind;
@@ -374,4 +377,66 @@ fn where_nothing_can_be_kept_it_is_said_and_sent_at_once() {
     let report = outbox::send_now(&alerts, &receiver, &TestClock::default(), BUDGET);
     assert_eq!((report.delivered.len(), report.waiting), (1, 2));
     assert_eq!(report.stopped.as_deref(), Some("HTTP 503"));
+}
+
+/// A component's event, put into the outbox when the clock said so.
+fn event(service: &str, change: Change, happened: i64, put: i64) -> Alert {
+    let at = |second| NOW + time::Duration::seconds(second);
+    let kind = EventKind::Component(Component {
+        change,
+        host: "vps-1".into(),
+        reason: None,
+        consecutive_failures: 1,
+        severity: None,
+        down_since: None,
+    });
+    let event = Event::new(at(happened), ServiceName::new(service), kind);
+    let body = journal::render(&event, Format::Json);
+    Alert::of_event(&event, body, at(put)).unwrap()
+}
+
+#[test]
+fn events_go_out_in_the_order_in_which_they_were_put_wherever_the_clock_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::new(dir.path());
+    outbox.put(&event("web", Change::Down, 0, 3600)).unwrap();
+    outbox.put(&event("web", Change::Recovered, 10, 0)).unwrap();
+    outbox.put(&event("web", Change::Down, 20, -3600)).unwrap();
+    let receiver = Receiver::default();
+    deliver(&outbox, &receiver);
+    let wanted = ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web", "COMPONENT_DOWN web"];
+    assert_eq!(receiver.titles(), wanted);
+}
+
+#[test]
+fn an_event_that_waits_is_not_put_again_by_a_pass_that_does_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::new(dir.path());
+    for put in 0..3 {
+        outbox.put(&event("web", Change::Down, 0, put)).unwrap();
+        outbox.put(&event("api", Change::Down, 0, put)).unwrap();
+        outbox.put(&event("web", Change::Recovered, 5, put)).unwrap();
+    }
+    outbox.put(&event("web", Change::Down, 60, 60)).unwrap();
+    outbox.put(&event("web", Change::Down, 61, 61)).unwrap();
+    let receiver = Receiver::default();
+    deliver(&outbox, &receiver);
+    let wanted =
+        ["COMPONENT_DOWN web", "COMPONENT_DOWN api", "COMPONENT_RECOVERED web", "COMPONENT_DOWN web"];
+    assert_eq!(receiver.titles(), wanted);
+}
+
+#[test]
+fn an_event_is_refused_as_it_is_and_judged_by_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::new(dir.path());
+    outbox.put(&event("web", Change::Down, 0, 0)).unwrap();
+    outbox.put(&event("api", Change::Down, 0, 1)).unwrap();
+    let receiver = Receiver::that_says([refused()]);
+    let over = |_: &Alert| Delivery::Over { from: NOW, to: Some(NOW) };
+    let report = deliver_judged(&outbox, &receiver, &over);
+    assert_eq!((report.rejected.len(), report.delivered.len()), (1, 1));
+    assert_eq!(receiver.titles(), ["COMPONENT_DOWN web", "COMPONENT_DOWN api"]);
+    assert_eq!(files(&dir.path().join("outbox/rejected")), 1);
+    assert!(outbox.owed("api").unwrap().is_empty(), "no recovery of an alert follows from it");
 }

@@ -8,7 +8,7 @@ use crate::event::Change;
 use crate::state::{ServiceState, Standing, Status};
 
 /// One change that must be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// What.
     pub change: Change,

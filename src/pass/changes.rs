@@ -6,11 +6,15 @@ use super::{Outcome, Pass, story};
 use crate::alert::component::{self, Step};
 use crate::alert::incident::Found;
 use crate::alert::mask::mask;
+use crate::alert::text::cut_chars;
 use crate::clock::Timestamp;
 use crate::config::model::{Notify, Service};
 use crate::decide::Decision;
 use crate::event::{Change, Component, Event, EventKind};
 use crate::state::{AlertKind, ServiceState, UNKNOWN_LOOKS_TOLD};
+
+/// The longest reason, in characters: a receiver that finds an event too long would lose it.
+const REASON_MAX: usize = 1000;
 
 /// What was found out about a service in the end.
 pub(super) struct Seen<'s> {
@@ -34,7 +38,7 @@ pub(super) fn follow(pass: &Pass<'_>, state: &mut ServiceState, seen: &Seen<'_>)
         },
     );
     let last = steps.last().map(|step| step.change);
-    steps.into_iter().map(|step| event(pass, state, seen, step.clone(), last == Some(step.change))).collect()
+    steps.into_iter().map(|step| event(pass, state, seen, step, last == Some(step.change))).collect()
 }
 
 /// When this pass saw it down, where it has brought it back since.
@@ -79,7 +83,9 @@ fn event(pass: &Pass<'_>, state: &ServiceState, seen: &Seen<'_>, step: Step, is_
     let kind = EventKind::Component(Component {
         change: step.change,
         host: pass.world.host.to_owned(),
-        reason: reason.filter(|reason| !well && !reason.is_empty()),
+        reason: reason
+            .filter(|reason| !well && !reason.is_empty())
+            .map(|reason| cut_chars(&reason, REASON_MAX)),
         consecutive_failures: if well {
             0
         } else {
