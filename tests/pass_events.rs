@@ -68,7 +68,7 @@ fn a_pass_killed_anywhere_loses_no_event_and_tells_them_in_order() {
             stage.pass();
             stage.advance(300);
             if ruined {
-                stage.machine().ruin("web")
+                stage.machine().ruin("web");
             } else {
                 stage.machine().kill("web");
             }
