@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::docker::{Container, Docker, require_docker};
 use common::fixture::{Fixture, LIMIT};
+use common::hook::Hook;
 use common::ntfy::Ntfy;
 use common::run;
 use common::until::until;
@@ -207,6 +208,34 @@ fn a_service_that_does_not_come_up_is_given_up_and_told_once() {
     fixture.run(&["reset", "web"]).expect_code(0);
     fixture.pass().expect_code(1);
     assert_eq!(container.lines_of("/tmp/restarts"), 4);
+}
+
+#[test]
+fn programs_are_told_of_an_outage_its_degradation_and_its_end() {
+    let Some(docker) = require_docker() else { return };
+    let (container, hook) = (idle(docker, "debian"), Hook::start());
+    let mut fixture = Fixture::new();
+    fixture.service("web", web(&container, RESTART));
+    fixture.config["notifications"] = json!({"webhook": {"url": hook.url("/status")}});
+    fixture.pass().expect_code(0);
+    assert_eq!(hook.told(), ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web"], "{}", fixture.log());
+    for event in hook.events() {
+        assert_eq!((&event["container_name"], &event["action"]), (&json!(container.name), &json!("restart")));
+    }
+    assert_eq!(hook.events()[0]["severity"], "recoverable");
+
+    container.exec(&["pkill", "-f", "httpd -f"]).expect_code(0);
+    fixture.config["services"]["web"]["restart_cmd"] = json!("exit 7");
+    fixture.config["services"]["web"]["startup_timeout_seconds"] = json!(0);
+    fixture.config["services"]["web"]["fallback_cmd"] = json!("touch /tmp/reduced");
+    for _ in 0..2 {
+        fixture.pass().expect_code(1);
+    }
+    assert_eq!(hook.told()[2..], ["COMPONENT_DEGRADED web"], "{}", fixture.log());
+    assert_eq!(hook.events()[2]["action"], "fallback");
+    container.spawn("httpd -f -p 8080 -h /www");
+    until("it answers", SOON, || (fixture.pass().code == 0).then_some(()));
+    assert_eq!(hook.told()[3..], ["COMPONENT_RECOVERED web"], "{}", fixture.log());
 }
 
 #[test]
