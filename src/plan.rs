@@ -98,6 +98,16 @@ pub fn cycles(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     walk.cycles
 }
 
+/// All indices, each after those that it needs, else in their order; `edges` have no cycle.
+#[must_use]
+pub fn walk(edges: &[Vec<usize>]) -> Vec<usize> {
+    let mut walk = Walk::new(edges);
+    for root in 0..edges.len() {
+        walk.visit(root);
+    }
+    walk.done
+}
+
 /// The services at `roots` and what they need, each after what it needs itself.
 fn take<'a>(config: &'a Config, roots: &[usize]) -> Vec<&'a Service> {
     let index: HashMap<&ServiceName, usize> =

@@ -46,6 +46,12 @@ pub struct ServiceState {
     /// What was tried against the present failure; forgotten at a healthy look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Chain>,
+    /// When it was restarted last; only of services that others follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Restarted>,
+    /// What it followed, by the names of its dependencies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub followed: BTreeMap<String, Followed>,
     /// The open incident.
     #[serde(default)]
     pub incident: Option<Incident>,
@@ -75,6 +81,8 @@ impl ServiceState {
             attempts: Vec::new(),
             start_granted: None,
             chain: None,
+            restarted: None,
+            followed: BTreeMap::new(),
             incident: None,
             last_incident: None,
             standing: None,
@@ -131,6 +139,33 @@ pub struct Chain {
     /// Since when its fallback is what runs.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub degraded_since: Option<Timestamp>,
+}
+
+/// A restart that was recorded before it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// By our clock.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: Timestamp,
+    /// It was its container's, which the engine dates as well.
+    pub container: bool,
+}
+
+/// The last restart of a dependency after which a service was restarted, recorded before it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Followed {
+    /// The [`Restarted::at`] of the dependency.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub restart: Option<Timestamp>,
+    /// The start of its container, by the engine's clock.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub container_start: Option<Timestamp>,
+    /// How often that was begun; a pass may be killed between the record and the restart.
+    #[serde(default)]
+    pub tries: u32,
+    /// It was made.
+    #[serde(default)]
+    pub done: bool,
 }
 
 /// So many looks in a row must have been unable to tell before that is told.

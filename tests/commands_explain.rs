@@ -138,6 +138,7 @@ What was considered, in this order
     boot grace                the machine did not just boot
     start period              over, or granted once already
     dependencies              none of them is in the way
+    restart of a dependency   none of them was restarted
     container just started    not in this pass
     failure threshold         reached, this is failure 4 and 1 is enough
     degraded                  no fallback is in effect

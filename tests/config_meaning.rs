@@ -143,6 +143,24 @@ fn defaults_serve_where_a_service_is_silent() {
 }
 
 #[test]
+fn a_dependency_may_be_one_to_follow() {
+    let rest = r#", "recovery": {"defaults": {"dependencies": [{"service": "vpn", "restart": true}]}}"#;
+    let own = r#", "dependencies": ["db", {"service": "vpn"}, {"service": "dns", "restart": true}]"#;
+    let never = r#", "restart": "none""#;
+    let services = services(&[("vpn", ""), ("db", ""), ("dns", ""), ("web", own), ("look", never)], rest);
+    let config = load(&services);
+    let names = |list: &[ServiceName]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let of = |name: &str| {
+        let service = service(&config, name);
+        (names(&service.dependencies), names(&service.follows))
+    };
+    assert_eq!(of("vpn"), (vec![], vec![]));
+    assert_eq!(of("db"), (vec!["vpn".into()], vec!["vpn".into()]));
+    assert_eq!(of("web"), (vec!["db".into(), "vpn".into(), "dns".into()], vec!["dns".into()]));
+    assert_eq!(of("look"), (vec!["vpn".into()], vec![]));
+}
+
+#[test]
 fn the_startup_timeout_is_never_less_than_the_delay() {
     let config = load(&services(&[("web", r#", "startup_delay_seconds": 45"#)], ""));
     assert_eq!(service(&config, "web").startup_timeout, seconds(45));

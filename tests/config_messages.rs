@@ -189,6 +189,19 @@ fn keys_of_a_service() {
         ],
     );
     says(
+        &with_service(
+            r#", "dependencies": [{"service": "wbe", "restrat": true}, {"restart": "yes"}, {"service": 5}, 7]"#,
+        ),
+        &[
+            r#"F:1:116: error: services.web.dependencies[0].service: unknown service "wbe"; did you mean "web"?"#,
+            r#"F:1:123: error: services.web.dependencies[0].restrat: unknown key; did you mean "restart"?"#,
+            r#"F:1:141: error: services.web.dependencies[1]: "service" is missing: {"service": "NAME", "restart": true}"#,
+            "F:1:153: error: services.web.dependencies[1].restart: expected true or false, found \"yes\"",
+            "F:1:173: error: services.web.dependencies[2].service: expected text, found a number; put it in double quotes",
+            "F:1:177: error: services.web.dependencies[3]: expected text, found a number; put it in double quotes",
+        ],
+    );
+    says(
         &with_service(r#", "notify_on_fail": "alert""#),
         &[
             r#"F:1:105: error: services.web.notify_on_fail: no such key in notifications.ntfy.topics (there are none); a literal topic is written "topic:NAME""#,
@@ -608,4 +621,33 @@ fn services_together() {
             "F:1:126: error: services.a.health_check.from: only http and tcp checks of a container can be made from the machine, not process checks",
         ],
     );
+}
+
+/// `web` with these keys beside a good `vpn`.
+fn beside_vpn(keys: &str, rest: &str) -> String {
+    let check = r#""restart_cmd": "x", "health_check": {"type": "tcp", "port": 1}"#;
+    format!(r#"{{"services": {{"vpn": {{{check}}}, "web": {{{check}{keys}}}}}{rest}}}"#)
+}
+
+#[test]
+fn a_restart_after_a_dependency_must_be_possible_and_said_once() {
+    let follows = r#", "dependencies": [{"service": "vpn", "restart": true}"#;
+    says(
+        &beside_vpn(&format!(r#"{follows}, "vpn"]"#), ""),
+        &[
+            r#"F:1:214: error: services.web.dependencies[1]: "vpn" is there twice, with and without "restart": true; leave one of them out"#,
+        ],
+    );
+    for (keys, why) in [
+        (r#", "restart": "none""#, "nothing restarts this service"),
+        (r#", "max_failures": 0"#, "max_failures is 0"),
+    ] {
+        let error = format!(
+            "F:1:189: error: services.web.dependencies[0].service: is to be followed by a restart, but {why}; leave \"restart\": true out"
+        );
+        says(&beside_vpn(&format!("{follows}]{keys}"), ""), &[&error]);
+        // By default it is to follow where it can.
+        let defaults = format!(r#", "recovery": {{"defaults": {{{}]}}}}"#, &follows[2..]);
+        assert_eq!(problems(&beside_vpn(keys, &defaults)), Vec::<String>::new());
+    }
 }

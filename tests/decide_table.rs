@@ -10,7 +10,7 @@ use std::time::Duration;
 use recovery::check::severity::Severity;
 use recovery::check::{Failure, Health, Unknown};
 use recovery::config::model::{ContainerStart, RestartMethod, Service, ServiceName, Strategy};
-use recovery::decide::{Decision, Facts, Marker, Reduced, Situation, Upstream, decide};
+use recovery::decide::{Decision, Facts, Follow, Marker, Reduced, Situation, Upstream, decide};
 use recovery::engine::ContainerEnd;
 use time::macros::datetime;
 
@@ -107,6 +107,38 @@ fn factors() -> Vec<Factor> {
         attempts(),
         time_left(),
     ]
+}
+
+/// What the restart after a dependency depends on.
+fn follow_factors() -> Vec<Factor> {
+    let pick = |name: &str, wanted: &[&str]| {
+        let mut factor = factors().into_iter().find(|factor| factor.name == name).expect("a factor");
+        factor.values.retain(|(value, _)| wanted.contains(value));
+        factor
+    };
+    let mut chosen = vec![
+        Factor {
+            name: "follow",
+            values: vec![
+                ("a restart", |_, f| f.follow = Some(Follow { after: name("db"), network: false })),
+                ("its network", |_, f| f.follow = Some(Follow { after: name("db"), network: true })),
+            ],
+        },
+        pick("marker", &["present", "unreadable", "absent"]),
+        pick("look", &["healthy", "unknown", "unhealthy"]),
+        pick("container", &["stopped by someone", "died", "running"]),
+    ];
+    for (name, wanted) in [
+        ("state", &["damaged", "readable"][..]),
+        ("booting", &["yes", "no"]),
+        ("starting", &["yes", "no"]),
+        ("upstream", &["stopped", "down", "recovered", "fine"]),
+        ("failure", &["2 of 3", "2 of 2"]),
+    ] {
+        chosen.push(pick(name, wanted));
+    }
+    chosen.extend([restart(), attempts(), time_left()]);
+    chosen
 }
 
 fn made(facts: &mut Facts<'static>, steps: &'static [Strategy], worst: Severity) {
@@ -211,6 +243,7 @@ fn facts() -> Facts<'static> {
         booting: false,
         starting: false,
         upstream: Upstream::Fine,
+        follow: None,
         container: Situation::Running,
         attempts: 0,
         free_at: None,
@@ -234,6 +267,9 @@ fn word(decision: &Decision) -> String {
         Decision::NoWay(why) => format!("NoWay: {why:?}"),
         Decision::GiveUp { attempts, .. } => format!("GiveUp ({attempts})"),
         Decision::Restart { attempt, action, .. } => format!("Restart {attempt}: {action:?}"),
+        Decision::Follow { after, action, down } => {
+            format!("Follow {after}{}: {action:?}", if *down { ", down" } else { "" })
+        }
         Decision::Tolerate { failures, threshold } => format!("Tolerate {failures} of {threshold}"),
         Decision::Degraded(_) => "Degraded".into(),
         other => format!("{other:?}"),
@@ -309,6 +345,11 @@ fn table(factors: &[Factor]) -> String {
 #[test]
 fn the_policy_is_this_table() {
     insta::assert_snapshot!("policy", table(&factors()));
+}
+
+#[test]
+fn what_follows_a_dependency_is_this_table() {
+    insta::assert_snapshot!("follow", table(&follow_factors()));
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn asked() -> Vec<Asked> {
         booting: false,
         starting: false,
         upstream: Upstream::Fine,
+        follow: None,
         container: Situation::Running,
         attempts: 0,
         free_at: None,

@@ -130,6 +130,8 @@ pub enum Unknown {
         /// `paused`, `restarting`, `created`, `removing` or `dead`.
         state: String,
     },
+    /// The container lives on the network of one that is gone, so that it has none and cannot be restarted.
+    NetworkGone(String),
     /// The container has no shell.
     NoShell(String),
     /// No tool for this kind of check, or a custom command's program is missing.
@@ -183,6 +185,11 @@ impl fmt::Display for Unknown {
             }
             Self::NoSuchContainer(name) => write!(f, "no such container: {name}"),
             Self::ContainerState { container, state } => write!(f, "container {container} is {state}"),
+            Self::NetworkGone(container) => write!(
+                f,
+                "container {container} lives on the network of a container that is gone; no restart helps, \
+                 recreate it (docker compose up -d --force-recreate {container})"
+            ),
             Self::NoShell(container) => write!(
                 f,
                 "container {container} has no shell; for http and tcp checks set \"from\": \"machine\""

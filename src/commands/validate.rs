@@ -132,7 +132,10 @@ fn describe(service: &Service, notifications: &Notifications) -> String {
     };
     let mut text = format!("{}: {} {place}, {restart}", service.name, probe(&service.check.probe));
     if !service.dependencies.is_empty() {
-        let names: Vec<&str> = service.dependencies.iter().map(ServiceName::as_str).collect();
+        let follows = |name: &ServiceName| service.follows.contains(name);
+        let named =
+            |name| if follows(name) { format!("{name} (restarted after it)") } else { name.to_string() };
+        let names: Vec<String> = service.dependencies.iter().map(named).collect();
         text.push_str(&format!(", needs {}", names.join(", ")));
     }
     text.push_str("; told: ");

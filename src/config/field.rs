@@ -66,6 +66,10 @@ impl<'a, 't> Field<'a, 't> {
         matches!(self.value, Value::NullKeyword(_))
     }
 
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.value, Value::Object(_))
+    }
+
     /// What stands there, for messages. Text is shown only where `show` (it may be a secret).
     fn found(&self, show: bool) -> String {
         match self.value {

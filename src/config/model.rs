@@ -112,6 +112,8 @@ pub struct Service {
     pub user: Option<String>,
     /// Services that must be up before this one; all exist.
     pub dependencies: Vec<ServiceName>,
+    /// Those among them after whose restart it is restarted too, even if it looks healthy.
+    pub follows: Vec<ServiceName>,
     /// How its failures are judged, and what is tried against them.
     pub policy: Policy,
 }

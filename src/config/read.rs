@@ -14,7 +14,7 @@ use super::model::{
 use super::notifications;
 use super::problem::{Problem, Severity, quoted};
 use super::rules;
-use super::service::{Draft, ServiceKeys};
+use super::service::{DependencyKey, Draft, ServiceKeys};
 use super::settings;
 use super::suggest::suggest;
 use super::syntax::{self, Lines};
@@ -72,6 +72,7 @@ fn whole(root: &Field<'_, '_>, path: &Path, default_state_dir: PathBuf) -> Optio
         .collect();
     rules::dependencies(root.cx, &mut drafts);
     rules::restarts(&mut drafts, &settings);
+    rules::followers(&mut drafts);
     rules::windows(&mut drafts, &settings);
     rules::policies(&drafts);
     let mut notifications = notifications.notifications;
@@ -166,6 +167,7 @@ fn draft<'a, 't>(
         user: text(&keys.user, &defaults.user),
         // Filled by `rules::dependencies`, which knows all names.
         dependencies: Vec::new(),
+        follows: Vec::new(),
         policy: keys.policy.policy(&defaults.policy),
     };
     let mut keys = keys;
@@ -186,9 +188,9 @@ fn placeholder() -> HealthCheck {
 }
 
 /// The default dependencies, of which a service that is itself among them is free.
-fn inherited<'a, 't>(defaults: &ServiceKeys<'a, 't>, name: &str) -> Option<Vec<(String, Field<'a, 't>)>> {
+fn inherited<'a, 't>(defaults: &ServiceKeys<'a, 't>, name: &str) -> Option<Vec<DependencyKey<'a, 't>>> {
     let list = defaults.dependencies.as_ref()?;
-    let itself = list.iter().any(|(dependency, _)| dependency == name);
+    let itself = list.iter().any(|dependency| dependency.name == name);
     (!itself).then(|| list.clone())
 }
 

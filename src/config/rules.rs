@@ -7,26 +7,36 @@ use std::time::Duration;
 use super::field::{Context, Field};
 use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings, Strategy};
 use super::problem::Severity;
-use super::service::Draft;
+use super::service::{DependencyKey, Draft};
 use super::suggest::suggest;
 use crate::plan;
 
 /// The shortest default failure window.
 const LEAST_WINDOW: Duration = Duration::from_secs(300);
 
-/// Fills in the dependencies; complains of unknown ones and of cycles.
+/// Fills in the dependencies; complains of unknown ones, of contradictions and of cycles.
 pub(super) fn dependencies(cx: &Context<'_>, drafts: &mut [Draft<'_, '_>]) {
     let names: Vec<ServiceName> = drafts.iter().map(|draft| draft.service.name.clone()).collect();
     let index: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut complained = HashSet::new();
     let mut edges: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
     for (draft, edges) in drafts.iter_mut().zip(&mut edges) {
-        for (name, field) in draft.keys.dependencies.iter().flatten() {
+        for DependencyKey { name, restart, field } in draft.keys.dependencies.iter().flatten() {
             match index.get(name.as_str()) {
-                Some(&to) if edges.contains(&to) => {}
+                Some(&to) if edges.contains(&to) => {
+                    let contradicts = draft.service.follows.contains(&names[to]) != *restart;
+                    if contradicts && complained.insert(field.at()) {
+                        let text =
+                            format!("{} is there twice, with and without", super::problem::quoted(name));
+                        field.error(text + " \"restart\": true; leave one of them out");
+                    }
+                }
                 Some(&to) => {
                     edges.push(to);
                     draft.service.dependencies.push(names[to].clone());
+                    if *restart {
+                        draft.service.follows.push(names[to].clone());
+                    }
                 }
                 // An inherited list is complained of once.
                 None if !complained.insert(field.at()) => {}
@@ -72,6 +82,26 @@ pub(super) fn restarts(drafts: &mut [Draft<'_, '_>], settings: &Settings) {
             None => RestartMethod::Never,
         };
         complain_of_restart(draft, &others);
+    }
+}
+
+/// Complains of services that are to follow a dependency and that nothing may restart. Those that would follow
+/// only by default do not.
+pub(super) fn followers(drafts: &mut [Draft<'_, '_>]) {
+    for draft in drafts.iter_mut() {
+        let service = &mut draft.service;
+        let why = match service.restart {
+            RestartMethod::Never => "nothing restarts this service",
+            _ if service.max_failures == 0 => "max_failures is 0",
+            _ => continue,
+        };
+        service.follows.clear();
+        let own = draft.section.get("dependencies").is_some();
+        let follows = draft.keys.dependencies.iter().flatten().find(|key| key.restart);
+        if let Some(key) = follows.filter(|_| own && draft.service.enabled) {
+            key.field
+                .error(format!("is to be followed by a restart, but {why}; leave \"restart\": true out"));
+        }
     }
 }
 

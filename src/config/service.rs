@@ -82,8 +82,18 @@ pub(super) struct ServiceKeys<'a, 't> {
     pub(super) log_path: Option<(String, Field<'a, 't>)>,
     pub(super) env: Option<Vec<(String, String)>>,
     pub(super) user: Option<String>,
-    pub(super) dependencies: Option<Vec<(String, Field<'a, 't>)>>,
+    pub(super) dependencies: Option<Vec<DependencyKey<'a, 't>>>,
     pub(super) policy: PolicyKeys<'a, 't>,
+}
+
+/// One entry of `dependencies` as written: a name, or `{"service": "vpn", "restart": true}`.
+#[derive(Clone)]
+pub(super) struct DependencyKey<'a, 't> {
+    pub(super) name: String,
+    /// Whether it is to be followed.
+    pub(super) restart: bool,
+    /// Where its name stands.
+    pub(super) field: Field<'a, 't>,
 }
 
 /// `notify_on_fail` as written.
@@ -238,7 +248,22 @@ fn environment(field: &Field<'_, '_>) -> Option<Vec<(String, String)>> {
     Some(entries.into_iter().filter_map(pair).collect())
 }
 
-fn dependencies<'a, 't>(field: &Field<'a, 't>) -> Option<Vec<(String, Field<'a, 't>)>> {
+fn dependencies<'a, 't>(field: &Field<'a, 't>) -> Option<Vec<DependencyKey<'a, 't>>> {
     let items = field.list("a list of service names")?;
-    Some(items.into_iter().filter_map(|item| Some((item.text()?, item))).collect())
+    Some(items.iter().filter_map(dependency).collect())
+}
+
+fn dependency<'a, 't>(item: &Field<'a, 't>) -> Option<DependencyKey<'a, 't>> {
+    if !item.is_object() {
+        return Some(DependencyKey { name: item.text()?, restart: false, field: item.clone() });
+    }
+    let section = item.section()?;
+    section.only(&["service", "restart"]);
+    let restart = section.get("restart").map(|field| field.flag());
+    let Some(field) = section.get("service") else {
+        section.error("\"service\" is missing: {\"service\": \"NAME\", \"restart\": true}");
+        return None;
+    };
+    // Where `restart` is wrong that was said, and the name is still judged.
+    Some(DependencyKey { name: field.text()?, restart: restart.flatten().unwrap_or(false), field })
 }

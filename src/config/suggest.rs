@@ -4,7 +4,7 @@
 const UNITS: [&str; 9] = ["_seconds", "_second", "_secs", "_sec", "_s", "_ms", "_millis", "_minutes", "_min"];
 
 /// Words that other tools use for the same thing.
-const SYNONYMS: [(&str, &str); 11] = [
+const SYNONYMS: [(&str, &str); 12] = [
     ("depends_on", "dependencies"),
     ("requires", "dependencies"),
     ("url", "endpoint"),
@@ -16,6 +16,7 @@ const SYNONYMS: [(&str, &str); 11] = [
     ("strategy", "strategies"),
     ("cleanup", "cleanup_cmd"),
     ("fallback", "fallback_cmd"),
+    ("name", "service"),
 ];
 
 /// The candidate that was clearly meant by `name`: a few edits away, or the same word in another spelling.

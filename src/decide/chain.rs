@@ -113,6 +113,22 @@ fn restart(step: Strategy, service: &Service, facts: &Facts<'_>) -> Result<Decis
     Ok(Decision::Restart { attempt: facts.attempts + 1, action, step })
 }
 
+/// How it is restarted after a dependency, or why not.
+pub(super) fn follow(service: &Service, facts: &Facts<'_>, network: bool) -> Result<Action, String> {
+    if matches!(facts.container, Situation::NotRunning { .. }) {
+        return Err("its container is not running, and its strategies say what becomes of it".to_owned());
+    }
+    if service.max_failures == 0 {
+        return Err(NoWay::NeverAllowed.to_string());
+    }
+    if !facts.time_left {
+        return Err(why_not(&Decision::OutOfTime));
+    }
+    let own = own_restart(service, facts.container);
+    let action = if network { own.and_then(|_| container(service, facts.container)) } else { own };
+    action.map_err(|why| why.to_string())
+}
+
 fn give_up(service: &Service, facts: &Facts<'_>) -> Decision {
     Decision::GiveUp { attempts: facts.attempts, window: service.failure_window, until: facts.free_at }
 }

@@ -1,8 +1,8 @@
 //! The policy: from facts to a [`Decision`], purely. Every variant says why.
 //!
 //! Dry run, log, alert and exit code all render that one value, so they cannot disagree. The `rules` that
-//! leave a service alone are asked in their order, and the first that holds wins; where none does, the
-//! `chain` for the severity of the failure says what is tried next.
+//! leave a service alone, or restart it after a dependency, are asked in their order, and the first that holds
+//! wins; where none does, the `chain` for the severity of the failure says what is tried next.
 
 mod chain;
 mod rules;
@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub starting: bool,
     /// The worst of its dependencies.
     pub upstream: Upstream,
+    /// A dependency was restarted, or its container started, and this service is to be restarted after it.
+    pub follow: Option<Follow>,
     /// Its container.
     pub container: Situation,
     /// Attempts that lie within the window.
@@ -54,6 +56,15 @@ pub struct Facts<'a> {
     pub degraded: Option<Reduced>,
     /// The pass may still begin something.
     pub time_left: bool,
+}
+
+/// A dependency that was restarted, and was not followed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// Which.
+    pub after: ServiceName,
+    /// The network that both containers shared went with it, so that only a restart of the container helps.
+    pub network: bool,
 }
 
 /// A service that runs in a reduced way.
@@ -132,6 +143,15 @@ pub enum Decision {
     },
     /// Its cause was just recovered: look first.
     LookAgain,
+    /// Restart it after a dependency, which uses up no attempt.
+    Follow {
+        /// The dependency.
+        after: ServiceName,
+        /// What to do.
+        action: Action,
+        /// It is down besides.
+        down: bool,
+    },
     /// Left alone: it has not failed often enough yet.
     Tolerate {
         /// Failed looks in a row, this one included.
@@ -172,10 +192,10 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Whether it is a step of a chain: something is done.
+    /// Whether something is done: a step of a chain, or a restart after a dependency.
     #[must_use]
     pub fn acts(&self) -> bool {
-        matches!(self, Self::Retry | Self::Restart { .. } | Self::Fallback)
+        matches!(self, Self::Follow { .. } | Self::Retry | Self::Restart { .. } | Self::Fallback)
     }
 }
 

@@ -1,8 +1,9 @@
-//! The reasons to leave a service alone, in the order in which they are asked.
+//! The reasons to leave a service alone, in the order in which they are asked, and among them the one to restart
+//! it even if it is healthy.
 
 use std::borrow::Cow;
 
-use super::{Decision, Facts, Marker, Situation, Upstream};
+use super::{Decision, Facts, Follow, Marker, Situation, Upstream, chain};
 use crate::check::Health;
 use crate::config::model::{ContainerStart, Service};
 use crate::engine::ContainerEnd;
@@ -24,6 +25,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("boot grace", booting),
     ("start period", starting),
     ("dependencies", upstream),
+    ("restart of a dependency", follow),
     ("container just started", just_started),
     ("failure threshold", threshold),
     ("degraded", degraded),
@@ -39,7 +41,8 @@ fn stopped(_: &Service, facts: &Facts<'_>) -> Answer {
 
 fn look(_: &Service, facts: &Facts<'_>) -> Answer {
     match facts.health {
-        Health::Healthy => Ok(Decision::Healthy),
+        Health::Healthy if facts.follow.is_none() => Ok(Decision::Healthy),
+        Health::Healthy => Err("it is healthy, and is to follow a dependency".into()),
         Health::Unknown(why) => Ok(Decision::CannotTell(why.clone())),
         Health::Unhealthy(_) => Err("unhealthy".into()),
     }
@@ -94,11 +97,25 @@ fn upstream(service: &Service, facts: &Facts<'_>) -> Answer {
     match &facts.upstream {
         Upstream::Stopped(by) => Ok(Decision::Held { by: by.clone() }),
         Upstream::Down(by) => Ok(Decision::Blocked { by: by.clone() }),
+        Upstream::Recovered(by) if facts.follow.is_some() => Err(format!("{by} was recovered").into()),
         Upstream::Recovered(_) => Ok(Decision::LookAgain),
         Upstream::Fine => {
             Err(if service.dependencies.is_empty() { "it has none" } else { "none of them is in the way" }
                 .into())
         }
+    }
+}
+
+fn follow(service: &Service, facts: &Facts<'_>) -> Answer {
+    let Some(Follow { after, network }) = &facts.follow else {
+        return Err("none of them was restarted".into());
+    };
+    let down = *facts.health != Health::Healthy;
+    match chain::follow(service, facts, *network) {
+        Ok(action) => Ok(Decision::Follow { after: after.clone(), action, down }),
+        Err(_) if !down => Ok(Decision::Healthy),
+        Err(_) if matches!(facts.upstream, Upstream::Recovered(_)) => Ok(Decision::LookAgain),
+        Err(why) => Err(format!("{after} was restarted, but {why}").into()),
     }
 }
 

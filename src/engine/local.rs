@@ -1,13 +1,14 @@
 //! The real engine: the machine and its containers behind one trait.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::docker::DockerCli;
 use super::host::Host;
 use super::{
-    Container, ContainerDetails, ContainerRef, Engine, Expected, Overrun, Request, RestartCommand, RunResult,
-    Target,
+    Container, ContainerDetails, ContainerRef, Engine, Expected, Overrun, Request, RestartCommand, Run,
+    RunResult, Target,
 };
 use crate::check::{Look, Unknown};
 use crate::config::model::{ServiceName, Settings};
@@ -42,6 +43,10 @@ impl Engine for LocalEngine {
 
     fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown> {
         self.docker.inspect(container)
+    }
+
+    fn runs(&self, containers: &[ContainerRef]) -> Result<BTreeMap<ContainerRef, Run>, Unknown> {
+        self.docker.runs(containers)
     }
 
     fn observe(&self, target: &Target, requests: &[Request<'_>]) -> Vec<Look> {

@@ -9,6 +9,7 @@ pub mod docker;
 pub mod host;
 pub mod local;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::check::{Look, Unknown};
@@ -49,6 +50,17 @@ pub struct Container {
     pub at: ContainerRef,
     /// `running`, `exited`, `paused`, `restarting`, `created`, `removing` or `dead`.
     pub state: String,
+    /// It is in no network of its own: it may live on another container's.
+    pub networkless: bool,
+}
+
+/// One run of a container, as little as it takes to know what came before what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// When its present or last run began, by the engine's clock.
+    pub started_at: Option<Timestamp>,
+    /// The full id of the container whose network it lives on.
+    pub network_of: Option<String>,
 }
 
 /// What the engine knows of one container; asked only where a decision needs it.
@@ -151,6 +163,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// As [`Engine::list`]; [`Unknown::NoSuchContainer`] where it is gone.
     fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown>;
+
+    /// The runs of these containers, one call; those that are gone are missing.
+    ///
+    /// # Errors
+    /// As [`Engine::list`].
+    fn runs(&self, containers: &[ContainerRef]) -> Result<BTreeMap<ContainerRef, Run>, Unknown>;
 
     /// Makes all these checks of one target in one go, side by side; one result a request, in order.
     /// For a container this is one `exec` per user among the requests.

@@ -7,7 +7,7 @@ use super::lines::Left;
 use super::look::{self, Sights};
 use super::outcome::{self, Outcome};
 use super::sight::Sight;
-use super::{Pass, aftermath, facts, lines, marker, perform};
+use super::{Pass, aftermath, facts, follow, lines, marker, perform};
 use crate::check::Health;
 use crate::config::model::Service;
 use crate::decide::{Decision, Marker, Upstream};
@@ -16,29 +16,35 @@ use crate::store::Lock;
 
 /// Handles every service and posts its outcome; `sights` then holds what was seen last.
 pub(super) fn handle_all(pass: &Pass<'_>, sights: &mut Sights) {
-    let (unhealthy, settled): (Vec<&Service>, Vec<&Service>) =
-        pass.scope.services.iter().partition(|service| is_down(&sights[&service.name]));
+    let (open, settled): (Vec<&Service>, Vec<&Service>) =
+        pass.links.order.iter().partition(|service| is_open(pass, service, &sights[&service.name]));
     for service in settled {
         pass.board.post(&service.name, settle(&sights[&service.name]));
     }
-    let seen = look::side_by_side(pass, &unhealthy, |service| {
+    let seen = look::side_by_side(pass, &open, |service| {
         let duty = pass.board.duty(&service.name);
         let (outcome, sight) = handle(pass, service, &sights[&service.name]);
         duty.done(outcome);
         sight
     });
-    for (service, sight) in unhealthy.iter().zip(seen) {
+    for (service, sight) in open.iter().zip(seen) {
         sights.insert(service.name.clone(), sight);
     }
     aftermath::look_after_restarts(pass, sights);
 }
 
-fn is_down(sight: &Sight) -> bool {
-    matches!(sight.health, Some(Health::Unhealthy(_))) && !matches!(sight.marker, Marker::Present(_))
+/// Whether there is something to decide about a service: it is down, or it may have to follow a dependency.
+fn is_open(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
+    let follows = || !is_unknown(sight) && pass.links.is_follower(&service.name);
+    !matches!(sight.marker, Marker::Present(_)) && (look::is_down(sight) || follows())
+}
+
+fn is_unknown(sight: &Sight) -> bool {
+    matches!(sight.health, Some(Health::Unknown(_)))
 }
 
 /// The outcome of a service about which there is nothing to decide.
-fn settle(sight: &Sight) -> Outcome {
+pub(super) fn settle(sight: &Sight) -> Outcome {
     match (&sight.marker, &sight.health) {
         (Marker::Present(details), _) => Outcome::Left(Decision::Stopped(details.clone())),
         (_, Some(Health::Unknown(why))) => Outcome::Left(Decision::CannotTell(why.clone())),
@@ -47,9 +53,12 @@ fn settle(sight: &Sight) -> Outcome {
     }
 }
 
-/// Decides about one unhealthy service, after its dependencies, and acts; with what was seen last.
+/// Decides about one service, after its dependencies, and acts; with what was seen last.
 fn handle(pass: &Pass<'_>, service: &Service, first: &Sight) -> (Outcome, Sight) {
     let upstream = facts::upstream(pass, service);
+    if !look::is_down(first) {
+        return follow::well(pass, service, first, upstream);
+    }
     let mut first = first.clone();
     look::marker_inside(pass, service, &mut first);
     let decision = facts::decision(pass, service, &first, upstream.clone());
@@ -100,6 +109,9 @@ fn recover(pass: &Pass<'_>, service: &Service, sight: &Sight) -> (Outcome, Sight
         Ok(state) => state,
         Err(error) => return not_recorded(&error),
     };
+    if pass.links.is_follower(&service.name) {
+        pass.links.refresh(pass.world.engine, &pass.gates, &service.name);
+    }
     let marker = marker::on_machine(pass, &service.name);
     let sight = Sight { state: Some(state), marker, ..sight.clone() };
     match facts::decision_without_hope(pass, service, &sight, &Progress::default()) {

@@ -47,6 +47,7 @@ fn is_outdated(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
                     | Outcome::Healthy
                     | Outcome::Healed
                     | Outcome::Recovered
+                    | Outcome::Followed(_)
                     | Outcome::Left(Decision::NoWay(_) | Decision::GiveUp { .. })
             )
         )

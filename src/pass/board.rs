@@ -47,6 +47,12 @@ impl Board {
         }
     }
 
+    /// The outcome of a service so far, not waited for.
+    pub(super) fn posted(&self, service: &ServiceName) -> Option<Outcome> {
+        let outcomes = self.outcomes.lock().expect("the board is never held across a panic");
+        outcomes.get(service).cloned().flatten()
+    }
+
     /// All outcomes in the order of the plan.
     pub(super) fn all(&self, services: &[&Service]) -> Vec<(ServiceName, Outcome)> {
         services

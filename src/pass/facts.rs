@@ -1,11 +1,11 @@
 //! What a decision about one service rests on, gathered from its sight and from the pass.
 
-use super::Pass;
 use super::sight::{Place, Sight};
+use super::{Pass, follow};
 use crate::check::Health;
 use crate::check::severity::Severity;
 use crate::clock::Timestamp;
-use crate::config::model::{Service, Strategy};
+use crate::config::model::{Service, ServiceName, Strategy};
 use crate::decide::{self, Decision, Facts, Reduced, Situation, Upstream, decide};
 use crate::history;
 
@@ -18,6 +18,8 @@ pub(super) struct Progress {
     pub(super) worst: Option<Severity>,
     /// Whether this pass has counted the failed look.
     pub(super) counted: bool,
+    /// The dependency after which it was restarted in this pass.
+    pub(super) followed: Option<ServiceName>,
 }
 
 /// Decides about a service as it was seen first.
@@ -69,6 +71,8 @@ pub(super) fn facts<'s>(
         booting: pass.world.clock.uptime().is_some_and(|uptime| uptime < pass.config.recovery.boot_grace),
         starting: is_starting(service, sight, now),
         upstream,
+        follow: follow::due(pass, service, sight)
+            .filter(|_| !acted_on && progress.made.is_empty() && progress.followed.is_none()),
         container: match situation(sight) {
             Situation::Running if acted_on => Situation::JustStarted,
             other => other,
@@ -108,10 +112,9 @@ fn is_starting(service: &Service, sight: &Sight, now: Timestamp) -> bool {
 
 /// The worst of its dependencies; waits until all of them are settled.
 pub(super) fn upstream(pass: &Pass<'_>, service: &Service) -> Upstream {
-    service
-        .dependencies
-        .iter()
-        .filter_map(|name| Some(pass.board.wait(name)?.upstream(name)))
+    let needs = pass.links.needs(&service.name).iter();
+    needs
+        .filter_map(|need| Some(pass.board.wait(&need.on)?.upstream(&need.on)))
         .max()
         .unwrap_or(Upstream::Fine)
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::sight::{self, Place, Sight};
-use super::{Pass, lines, marker};
+use super::{Pass, follow, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::clock::Timestamp;
-use crate::config::model::{CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage};
+use crate::config::model::{
+    ContainerStart, CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage,
+};
 use crate::decide::Marker;
-use crate::engine::{ContainerDetails, ContainerRef, Request, Target};
+use crate::engine::{ContainerDetails, ContainerEnd, ContainerRef, Request, Target};
 use crate::event::Level;
 use crate::state::{ServiceState, Status};
 use crate::store::Lock;
@@ -77,7 +79,7 @@ fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
         return false;
     }
     let Some(due) = due_at(pass, service, sight) else { return true };
-    if pass.scope.named.contains(&service.name) {
+    if pass.scope.named.contains(&service.name) || follow::is_pending(pass, service, sight) {
         return true;
     }
     log::debug!("{} is not due: its interval is over at {due}", service.name);
@@ -97,14 +99,14 @@ pub(super) fn is_over_at(interval: Duration, last: Timestamp) -> Timestamp {
     last + interval.mul_f64(0.9)
 }
 
-/// The dependencies, near and far, of unhealthy services that were not due.
+/// The dependencies, near and far, that were not due, of services that may be restarted.
 fn unseen_dependencies<'a>(pass: &Pass<'a>, sights: &Sights) -> Vec<&'a Service> {
+    let moving = follow::moving(pass, sights);
     let mut wanted: Vec<&ServiceName> = Vec::new();
     // Backwards through the plan: a service's dependencies stand before it.
-    for service in pass.scope.services.iter().rev() {
-        let unhealthy = matches!(sights[&service.name].health, Some(Health::Unhealthy(_)));
-        if unhealthy || wanted.contains(&&service.name) {
-            wanted.extend(&service.dependencies);
+    for service in pass.links.order.iter().rev() {
+        if moving.contains(&service.name) || wanted.contains(&&service.name) {
+            wanted.extend(pass.links.needs(&service.name).iter().map(|need| &need.on));
         }
     }
     let unseen = |service: &&Service| {
@@ -141,7 +143,26 @@ fn look_at(pass: &Pass<'_>, services: &[&Service], sights: &mut Sights) {
         let sight = sights.get_mut(&service.name).expect("every service of the plan has a sight");
         let details = sight.place.container().and_then(|at| details.get(at)).cloned();
         complete(service, sight, details);
+        without_network(pass, service, sight);
     }
+}
+
+/// Whether a look found it down.
+pub(super) fn is_down(sight: &Sight) -> bool {
+    matches!(sight.health, Some(Health::Unhealthy(_)))
+}
+
+/// In a container whose network is gone a look says nothing, and no restart helps. One that a person stopped is
+/// none of our business.
+fn without_network(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    let by_someone = || sight.details.as_ref().is_some_and(|it| it.end == ContainerEnd::StoppedBySomeone);
+    let stopped = || by_someone() && service.container_start != ContainerStart::Always;
+    let gone = match &sight.place {
+        Place::Running(at) if pass.links.is_orphan(at) => at,
+        Place::Exited(at) if pass.links.is_orphan(at) && !stopped() => at,
+        _ => return,
+    };
+    sight.health = Some(Health::Unknown(Unknown::NetworkGone(gone.name.clone())));
 }
 
 /// Where a service's check runs: `Some(None)` on the machine; `None`: nowhere.
@@ -256,6 +277,7 @@ pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Si
     };
     ask_service(pass, service, &mut sight);
     if sight.health == Some(Health::Healthy) {
+        without_network(pass, service, &mut sight);
         return sight;
     }
     if let Some(at) = before.place.container() {
@@ -271,6 +293,7 @@ pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Si
     }
     let details = sight.details.clone().map(Ok);
     complete(service, &mut sight, details);
+    without_network(pass, service, &mut sight);
     sight
 }
 
@@ -288,7 +311,12 @@ fn ask_service(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
 /// nobody knows whether there is one.
 pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
     let (Vantage::Machine, Place::Running(at)) = (service.check.from, sight.place.clone()) else { return };
-    if sight.marker != Marker::Absent || !matches!(sight.health, Some(Health::Unhealthy(_))) {
+    let matters = match sight.health {
+        Some(Health::Unhealthy(_)) => true,
+        Some(Health::Healthy) => pass.links.is_follower(&service.name),
+        Some(Health::Unknown(_)) | None => false,
+    };
+    if sight.marker != Marker::Absent || !matters {
         return;
     }
     let nothing = Probe::Custom { command: CustomCommand::Shell(":".to_owned()), expect_json: Vec::new() };

@@ -11,9 +11,11 @@ mod board;
 mod changes;
 pub mod explain;
 mod facts;
+mod follow;
 mod gates;
 mod heard;
 mod lines;
+mod links;
 mod look;
 mod marker;
 mod outcome;
@@ -112,9 +114,12 @@ struct Pass<'a> {
     board: board::Board,
     /// What was said of each service in this pass.
     heard: heard::Heard,
+    links: links::Links<'a>,
     /// When each service was last looked at.
     last_pass: LastPass,
     began: Duration,
+    /// The same by the wall clock.
+    began_at: Timestamp,
     /// Trouble that belongs to no outcome (a folder that cannot be read or written).
     trouble: Mutex<ExitCode>,
 }
@@ -142,16 +147,19 @@ impl<'a> Pass<'a> {
         if needs_engine {
             world.engine.expect(&ahead::expected(world, config, scope, &last_pass));
         }
+        let listing = if needs_engine { world.engine.list() } else { Ok(Vec::new()) };
         let pass = Self {
             world,
             config,
             scope,
-            listing: if needs_engine { world.engine.list() } else { Ok(Vec::new()) },
+            links: links::Links::find(world.engine, config, &scope.services, &listing),
+            listing,
             gates: gates::Gates::new(config.recovery.max_parallel),
             board: board::Board::new(scope.services.iter().map(|service| service.name.clone())),
             heard: heard::Heard::default(),
             last_pass,
             began: world.clock.monotonic(),
+            began_at: world.clock.now(),
             trouble: Mutex::new(ExitCode::Ok),
         };
         match &pass.listing {

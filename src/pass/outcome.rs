@@ -23,6 +23,8 @@ pub enum Outcome {
     Healed,
     /// A restart helped.
     Recovered,
+    /// Well before, restarted after a dependency, and well again.
+    Followed(ServiceName),
     /// A restart did not help.
     Failed(Attempted),
     /// Nothing brought it back, and its fallback keeps it going in a reduced way.
@@ -55,7 +57,7 @@ pub struct Attempted {
 impl Outcome {
     /// Whether the state was written while the service was acted on.
     pub(super) fn acted(&self) -> bool {
-        matches!(self, Self::Recovered | Self::Failed(_) | Self::Degraded(_))
+        matches!(self, Self::Recovered | Self::Followed(_) | Self::Failed(_) | Self::Degraded(_))
     }
 
     /// What it means for the services that depend on `service`.
@@ -63,7 +65,7 @@ impl Outcome {
         let this = service.clone();
         match self {
             Self::NotDue | Self::Healthy => Upstream::Fine,
-            Self::Healed | Self::Recovered => Upstream::Recovered(this),
+            Self::Healed | Self::Recovered | Self::Followed(_) => Upstream::Recovered(this),
             Self::Unknown(why) | Self::Left(Decision::CannotTell(why)) => {
                 if why.blocks_dependants() {
                     Upstream::Down(this)
@@ -81,9 +83,9 @@ impl Outcome {
                 _ => Upstream::Down(this),
             },
             Self::Degraded(_) | Self::Would(Decision::Fallback) => Upstream::Fine,
-            Self::Would(Decision::Retry | Decision::Restart { .. } | Decision::LookAgain) => {
-                Upstream::Recovered(this)
-            }
+            Self::Would(
+                Decision::Follow { .. } | Decision::Retry | Decision::Restart { .. } | Decision::LookAgain,
+            ) => Upstream::Recovered(this),
             Self::Would(decision) => Self::Left(decision.clone()).upstream(service),
             Self::Failed(_)
             | Self::TakenDown
@@ -97,7 +99,7 @@ impl Outcome {
     #[must_use]
     pub fn exit_code(&self, now: Timestamp, pass_limit: Duration) -> ExitCode {
         match self {
-            Self::NotDue | Self::Healthy | Self::Healed | Self::Recovered => ExitCode::Ok,
+            Self::NotDue | Self::Healthy | Self::Healed | Self::Recovered | Self::Followed(_) => ExitCode::Ok,
             Self::Failed(_) | Self::Degraded(_) | Self::TakenDown => ExitCode::Down,
             Self::Unknown(Unknown::Interrupted) | Self::Interrupted => ExitCode::Ok,
             Self::Unknown(_) => ExitCode::CannotLook,
@@ -115,7 +117,9 @@ impl Outcome {
                     ExitCode::Down
                 }
                 Decision::Degraded(_) | Decision::Exhausted => ExitCode::Down,
+                Decision::Follow { down, .. } if *down => ExitCode::Down,
                 Decision::Healthy
+                | Decision::Follow { .. }
                 | Decision::Stopped(_)
                 | Decision::Held { .. }
                 | Decision::Booting
@@ -132,6 +136,7 @@ pub(super) fn why_left(decision: &Decision) -> Option<String> {
     Some(match decision {
         Decision::Healthy
         | Decision::CannotTell(_)
+        | Decision::Follow { .. }
         | Decision::Retry
         | Decision::Restart { .. }
         | Decision::Fallback

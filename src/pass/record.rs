@@ -31,6 +31,7 @@ pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome
         Outcome::Left(_)
         | Outcome::NotDue
         | Outcome::Recovered
+        | Outcome::Followed(_)
         | Outcome::Failed(_)
         | Outcome::Degraded(_)
         | Outcome::OtherPass { .. }

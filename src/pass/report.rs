@@ -4,7 +4,7 @@
 //! is `alert::incident`'s and `alert::component`'s.
 
 use super::look::Sights;
-use super::{Outcome, Pass, ahead, changes, record, story};
+use super::{Outcome, Pass, ahead, changes, follow, record, story};
 use crate::alert::incident::{self, Found, Policy};
 use crate::alert::{self, Alert, Destination, Report, component};
 use crate::check::{Health, Unknown};
@@ -143,6 +143,7 @@ impl Teller<'_, '_> {
             return Told::default();
         }
         record::outcome(state, sight, self.outcome);
+        follow::begin(self.pass, self.service, state);
         // Also where nothing is tried: an attempt of the future would else hold its place until then.
         history::prune(&mut state.attempts, now, self.service.failure_window);
         let found = found(self.outcome, state);
@@ -192,7 +193,7 @@ impl Teller<'_, '_> {
 fn found(outcome: &Outcome, state: &ServiceState) -> Found {
     use crate::state::AlertKind::{ServiceCrashLoop, ServiceDegraded, ServiceDown, ServiceRecoveryFailed};
     match outcome {
-        Outcome::Healthy | Outcome::Healed | Outcome::Recovered => Found::Healthy,
+        Outcome::Healthy | Outcome::Healed | Outcome::Recovered | Outcome::Followed(_) => Found::Healthy,
         Outcome::Failed(_) => Found::Failed(ServiceRecoveryFailed),
         Outcome::Degraded(_) | Outcome::Left(Decision::Degraded(_)) => Found::Failed(ServiceDegraded),
         Outcome::Unknown(why) | Outcome::Left(Decision::CannotTell(why)) => {

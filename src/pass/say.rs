@@ -31,6 +31,9 @@ fn lines(summary: &Summary, say: impl Fn(&Report) -> String) -> String {
 pub(super) fn of(config: &Config, report: &Report) -> String {
     let Outcome::Would(decision) = &report.outcome else { return was(report) };
     match config.service(&report.service).and_then(|service| would(config, service, decision)) {
+        Some(would) if matches!(decision, Decision::Follow { down: false, .. }) => {
+            format!("healthy: {would}")
+        }
         Some(would) => format!("down ({}): {would}", report.reason),
         None => was(report),
     }
@@ -39,6 +42,9 @@ pub(super) fn of(config: &Config, report: &Report) -> String {
 /// What is done about a service that is down; `None` where it is not known to be.
 pub(super) fn would(config: &Config, service: &Service, decision: &Decision) -> Option<String> {
     Some(match decision {
+        Decision::Follow { after, action, .. } => {
+            format!("would look again, then restart it after {after}: {}", what(config, service, *action))
+        }
         Decision::Retry => format!(
             "would look again up to {} times, then go on with what its strategies say",
             service.policy.retry.attempts
@@ -75,6 +81,7 @@ fn was(report: &Report) -> String {
         Outcome::Healthy => "healthy".to_owned(),
         Outcome::Healed => "healthy again without restart".to_owned(),
         Outcome::Recovered => "was down, recovered".to_owned(),
+        Outcome::Followed(after) => format!("healthy, restarted after {after}"),
         Outcome::Failed(attempted) => {
             format!("down, restarting did not help ({}): {}", attempted.result, attempted.reason)
         }

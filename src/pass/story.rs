@@ -137,7 +137,10 @@ fn is_container_trouble(sight: &Sight) -> bool {
         Some(
             Health::Unhealthy(Failure::ContainerNotRunning { .. })
                 | Health::Unknown(
-                    Unknown::NoSuchContainer(_) | Unknown::ContainerState { .. } | Unknown::NoShell(_)
+                    Unknown::NoSuchContainer(_)
+                        | Unknown::ContainerState { .. }
+                        | Unknown::NetworkGone(_)
+                        | Unknown::NoShell(_)
                 )
         )
     )

@@ -50,6 +50,7 @@ impl LastPass {
         let container = |(name, id): (&String, &String)| Container {
             at: ContainerRef { id: id.clone(), name: name.clone() },
             state: "running".to_owned(),
+            networkless: false,
         };
         self.containers.iter().map(container).collect()
     }

@@ -91,7 +91,7 @@ impl<'s> Truth<'s> {
             for i in self.owners(act, seen) {
                 self.may_be_touched(i, act, seen);
                 self.is_worth_it(i, act);
-                if !is_of_its_own(act) {
+                if !is_of_its_own(act) && !Self::follows(i, seen) {
                     self.within_its_budget(i, act);
                 }
             }
@@ -132,6 +132,14 @@ impl<'s> Truth<'s> {
         vec![Self::index(owner.expect("a change is written before it is made").as_str())]
     }
 
+    /// Whether it was restarted after a dependency, however well it is.
+    fn follows(i: usize, seen: &Seen<'_>) -> bool {
+        let begin = format!("{} is restarted after s", Scenario::name(i));
+        seen.events
+            .iter()
+            .any(|event| matches!(&event.kind, EventKind::Note { text, .. } if text.starts_with(&begin)))
+    }
+
     fn each_once(&self, seen: &Seen<'_>) {
         let mut calls = BTreeSet::new();
         for act in &seen.acts {
@@ -151,8 +159,10 @@ impl<'s> Truth<'s> {
         assert!(!seen.held.contains(&i), "{call}: another pass holds its lock");
         assert!(!self.damaged.contains(&name), "{call}: its state could not be read");
         assert!(act.uptime >= Duration::from_secs(120), "{call}: the machine just booted");
+        let follows = Self::follows(i, seen);
         let recorded = if is_fallback { &act.falling_back } else { &act.recorded };
-        assert!(recorded.contains(&name), "{call}: it is not on disk");
+        assert!(follows || recorded.contains(&name), "{call}: it is not on disk");
+        assert!(!follows || !self.scenario.follows(i).is_empty(), "{call}: it follows nothing");
         let looks = &act.seen[&name];
         let home = self.scenario.home(i);
         let details = home.as_ref().and_then(|home| act.containers.get(home));
@@ -174,12 +184,20 @@ impl<'s> Truth<'s> {
         let started = seen.acts.iter().any(|other| {
             home.as_ref().is_some_and(|home| other.call == format!("start {home}")) && other.at <= act.at
         });
-        if !started {
+        if !started && !follows {
             let failed = looks.iter().filter(|look| is_down(Some(look))).count();
             assert!(failed >= 2, "{call}: not looked at twice: {looks:?}");
         }
-        if !call.starts_with("start ") {
+        if !call.starts_with("start ") && !follows {
             assert!(is_down(looks.last()), "{call}: last seen {:?}", looks.last());
+        }
+        if follows {
+            assert!(!call.starts_with("start "), "{call}: its strategies start it");
+            let last = looks.last();
+            assert!(
+                matches!(last, Some(Health::Healthy | Health::Unhealthy(_))),
+                "{call}: last seen {last:?}"
+            );
         }
         self.nothing_above_is_down(i, act, seen);
     }
@@ -283,7 +301,7 @@ impl<'s> Truth<'s> {
         for (name, outcome) in &done.outcomes {
             let last = seen.last_looks[name].as_ref();
             match outcome {
-                Outcome::Healthy | Outcome::Healed | Outcome::Recovered => {
+                Outcome::Healthy | Outcome::Healed | Outcome::Recovered | Outcome::Followed(_) => {
                     assert_eq!(last, Some(&Health::Healthy), "{name}: {outcome:?}");
                 }
                 // Well, but not for as many looks as are asked for.

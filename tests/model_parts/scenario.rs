@@ -26,6 +26,8 @@ pub struct Spec {
     pub home: Home,
     /// Bits: which of the services before it.
     pub needs: u8,
+    /// Bits: which of those it is restarted after.
+    pub follows: u8,
     pub restart: &'static str,
     pub start: &'static str,
     pub max: u32,
@@ -131,14 +133,15 @@ fn spec() -> impl Strategy<Value = Spec> {
     let start_period = prop_oneof![1 => Just(0_u64), 2 => Just(30), 1 => Just(400)];
     let startup = prop_oneof![Just((0_u64, 0_u64)), Just((5, 5)), Just((5, 30))];
     let topic = prop_oneof![5 => Just(Some("alerts")), 2 => Just(Some("ops")), 1 => Just(None)];
-    let numbers = (0..8_u8, 0..4_u32, window, interval, start_period, startup);
+    let numbers = ((0..8_u8, 0..8_u8), 0..4_u32, window, interval, start_period, startup);
     let thresholds = prop_oneof![3 => Just((1_u32, 1_u32)), 1 => Just((3, 1)), 1 => Just((2, 2))];
     let escalate = prop_oneof![2 => Just(5_u32), 1 => Just(1), 1 => Just(2)];
     let chain = prop_oneof![2 => Just(None), 1 => prop::sample::select(CHAINS.to_vec()).prop_map(Some)];
     let policy = (thresholds, escalate, chain, any::<bool>(), any::<bool>());
     (home, restart, start, numbers, topic, policy).prop_map(|(home, restart, start, n, topic, policy)| Spec {
         home,
-        needs: n.0,
+        needs: n.0.0,
+        follows: n.0.1,
         restart: if home == Home::Machine && restart == "container" { "command" } else { restart },
         start,
         max: n.1,
@@ -264,6 +267,22 @@ impl Scenario {
         (0..i.min(3)).filter(|bit| self.services[i].needs & (1 << bit) != 0).collect()
     }
 
+    /// Those among them that it is restarted after.
+    pub fn follows(&self, i: usize) -> Vec<usize> {
+        let spec = &self.services[i];
+        let can = spec.max > 0 && spec.restart != "none";
+        self.needs(i).into_iter().filter(|bit| can && spec.follows & (1 << bit) != 0).collect()
+    }
+
+    fn dependencies(&self, i: usize) -> Vec<Value> {
+        let follows = self.follows(i);
+        let entry = |on: usize| match follows.contains(&on) {
+            true => json!({"service": Self::name(on), "restart": true}),
+            false => Self::name(on).into(),
+        };
+        self.needs(i).into_iter().map(entry).collect()
+    }
+
     /// The `services` section.
     pub fn services(&self) -> Value {
         let mut all = serde_json::Map::new();
@@ -280,7 +299,7 @@ impl Scenario {
                 "startup_delay_seconds": spec.startup.0,
                 "startup_timeout_seconds": spec.startup.1,
                 "notify_on_fail": spec.topic,
-                "dependencies": self.needs(i).into_iter().map(Self::name).collect::<Vec<_>>(),
+                "dependencies": self.dependencies(i),
             });
             if let Some(home) = self.home(i) {
                 service["container"] = home.into();

@@ -38,6 +38,7 @@ pub fn service(name: &str) -> Service {
         env: Vec::new(),
         user: None,
         dependencies: Vec::new(),
+        follows: Vec::new(),
         policy: policy(),
     }
 }

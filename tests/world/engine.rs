@@ -9,7 +9,7 @@ use recovery::check::{Failure, Health, Look, Unknown};
 use recovery::clock::Timestamp;
 use recovery::config::model::{CustomCommand, Probe, ServiceName, Strategy};
 use recovery::engine::{
-    Container, ContainerDetails, ContainerEnd, ContainerRef, Engine, Overrun, Request, RestartCommand,
+    self, Container, ContainerDetails, ContainerEnd, ContainerRef, Engine, Overrun, Request, RestartCommand,
     RunResult, Target,
 };
 use recovery::state::{AttemptResult, ServiceState};
@@ -146,6 +146,8 @@ pub struct Machine {
     pub acts: Vec<Act>,
     pub services: BTreeMap<String, Service>,
     pub containers: BTreeMap<String, ContainerDetails>,
+    /// The id of the container whose network another one lives on.
+    pub networks: BTreeMap<String, String>,
     /// The engine does not answer, or refuses.
     pub trouble: Option<Unknown>,
     /// A start or restart of a container ends so.
@@ -180,7 +182,8 @@ impl Machine {
         service.after_start = vec![Health::Healthy];
     }
 
-    fn came_up(&mut self, container: &str, now: Timestamp) {
+    /// A container is started, by whomever.
+    pub fn came_up(&mut self, container: &str, now: Timestamp) {
         if let Some(details) = self.containers.get_mut(container) {
             details.state = "running".to_owned();
             details.started_at = Some(now);
@@ -294,7 +297,11 @@ impl Engine for FakeEngine {
             None => Ok(machine
                 .containers
                 .iter()
-                .map(|(name, details)| Container { at: at(name), state: details.state.clone() })
+                .map(|(name, details)| Container {
+                    at: at(name),
+                    state: details.state.clone(),
+                    networkless: machine.networks.contains_key(name),
+                })
                 .collect()),
         }
     }
@@ -309,6 +316,20 @@ impl Engine for FakeEngine {
                 .cloned()
                 .ok_or_else(|| Unknown::NoSuchContainer(container.name.clone())),
         }
+    }
+
+    fn runs(&self, containers: &[ContainerRef]) -> Result<BTreeMap<ContainerRef, engine::Run>, Unknown> {
+        let names: Vec<&str> = containers.iter().map(|at| at.name.as_str()).collect();
+        let machine = self.call(format!("runs {}", names.join(" ")));
+        if let Some(trouble) = &machine.trouble {
+            return Err(trouble.clone());
+        }
+        let run = |at: &ContainerRef| {
+            let started_at = machine.containers.get(&at.name)?.started_at;
+            let network_of = machine.networks.get(&at.name).cloned();
+            Some((at.clone(), engine::Run { started_at, network_of }))
+        };
+        Ok(containers.iter().filter_map(run).collect())
     }
 
     fn observe(&self, target: &Target, requests: &[Request<'_>]) -> Vec<Look> {

@@ -145,7 +145,7 @@ impl Inspected {
 }
 
 /// The engine's zero time, `0001-01-01T00:00:00Z`, means never.
-fn timestamp(text: &str) -> Option<Timestamp> {
+pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     let at = Timestamp::parse(text, &Rfc3339).ok()?.checked_to_offset(time::UtcOffset::UTC)?;
     (at.year() > 1).then_some(at)
 }

@@ -6,10 +6,10 @@ use crate::check::Unknown;
 use crate::engine::{Container, ContainerRef};
 
 /// Only the fields that are needed: a whole `{{json .}}` makes some versions measure every container.
-pub const FORMAT: &str =
-    r#"{"ID":{{json .ID}},"Names":{{json .Names}},"State":{{json .State}},"Status":{{json .Status}}}"#;
+pub const FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"State":{{json .State}},"Status":{{json .Status}},"Networks":{{json .Networks}}}"#;
 /// For command lines that do not know `State` yet.
-pub const OLD_FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"Status":{{json .Status}}}"#;
+pub const OLD_FORMAT: &str =
+    r#"{"ID":{{json .ID}},"Names":{{json .Names}},"Status":{{json .Status}},"Networks":{{json .Networks}}}"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -20,6 +20,8 @@ struct Row {
     #[serde(default)]
     state: Option<String>,
     status: String,
+    #[serde(default)]
+    networks: Option<String>,
 }
 
 /// Reads a listing.
@@ -58,7 +60,9 @@ impl From<Row> for Container {
             None | Some("") => state_of(&row.status).to_owned(),
             Some(state) => normal(state),
         };
-        Self { at: ContainerRef { id: row.id, name: own_name(&row.names) }, state }
+        // A container without network is listed in one called "none"; empty is what lives on another's.
+        let networkless = row.networks.is_some_and(|networks| networks.trim().is_empty());
+        Self { at: ContainerRef { id: row.id, name: own_name(&row.names) }, state, networkless }
     }
 }
 
@@ -114,6 +118,18 @@ mod tests {
         assert_eq!(seen, [("app", "created"), ("flap", "restarting"), ("run", "running")]);
         assert_eq!(list[0].at.id.len(), 64);
         assert_eq!(parse(b"").unwrap(), []);
+    }
+
+    #[test]
+    fn who_is_in_no_network_may_live_on_anothers() {
+        let networkless = |more: &str| {
+            let line = format!(r#"{{"ID":"ab","Names":"x","Status":"Up 1 second"{more}}}"#);
+            parse(line.as_bytes()).unwrap()[0].networkless
+        };
+        assert!(networkless(r#","Networks":"" "#));
+        assert!(!networkless(r#","Networks":"none""#));
+        assert!(!networkless(r#","Networks":"shop,bridge""#));
+        assert!(!networkless(""));
     }
 
     #[test]

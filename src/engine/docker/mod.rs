@@ -1,13 +1,14 @@
 //! The container half of the engine, through the `docker` command line (or a compatible one).
 //!
 //! Here is what is asked and how long it may take. How a call is made and its errors are read is in
-//! [`client`]; what answers mean is in [`listing`], [`inspect`] and [`events`]; what is said inside a
+//! [`client`]; what answers mean is in [`listing`], [`inspect`], [`runs`] and [`events`]; what is said inside a
 //! container belongs in [`super::batch`].
 
 pub mod client;
 pub mod events;
 pub mod inspect;
 pub mod listing;
+pub mod runs;
 
 mod agent;
 mod ahead;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand,
+    Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand, Run,
     RunResult, batch,
 };
 use crate::check::{Health, Look, Unknown};
@@ -89,6 +90,28 @@ impl DockerCli {
             None => ContainerEnd::StoppedBySomeone,
         };
         Ok(inspected.details(end))
+    }
+
+    /// The runs of these containers; those that are gone are missing.
+    ///
+    /// # Errors
+    /// As [`DockerCli::list`].
+    pub fn runs(&self, containers: &[ContainerRef]) -> Result<BTreeMap<ContainerRef, Run>, Unknown> {
+        let mut call = vec!["inspect", "--type", "container", "--format", runs::FORMAT];
+        call.extend(containers.iter().map(|at| at.id.as_str()));
+        match self.ask(&call, "") {
+            Ok(answer) => runs::parse(&answer, containers),
+            // One that is gone fails the call for all.
+            Err(Unknown::NoSuchContainer(_)) if containers.len() > 1 => {
+                let mut all = BTreeMap::new();
+                for at in containers {
+                    all.extend(self.runs(std::slice::from_ref(at))?);
+                }
+                Ok(all)
+            }
+            Err(Unknown::NoSuchContainer(_)) => Ok(BTreeMap::new()),
+            Err(why) => Err(why),
+        }
     }
 
     fn end_of(

@@ -20,6 +20,7 @@ enum Ran {
 
 impl Attempt<'_, '_> {
     pub(super) fn by_command(&mut self, step: Strategy) -> Step<Outcome> {
+        self.restarting(false, false);
         self.record(step)?;
         self.clean_up()?;
         let Some(text) = self.service.restart_cmd.as_deref() else { return self.recheck() };
@@ -47,7 +48,11 @@ impl Attempt<'_, '_> {
 
     pub(super) fn restart_with(&mut self, text: &str) -> Step<Outcome> {
         self.executing(text);
-        match self.run(text)? {
+        let ran = self.run(text);
+        if matches!(ran, Ok(_) | Err(Outcome::Interrupted)) {
+            self.follow_made();
+        }
+        match ran? {
             Ran::Exited(code) => {
                 self.result = format!("exit {code}");
                 self.recheck()

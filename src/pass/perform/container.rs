@@ -19,19 +19,20 @@ const DEFAULT_STOP: Duration = Duration::from_secs(10);
 
 impl Attempt<'_, '_> {
     /// Starts or restarts the container, or joins the service that did so in this pass.
-    pub(super) fn by_container(&mut self, action: Action, step: Strategy) -> Step<Made> {
+    pub(super) fn by_container(&mut self, action: Action, decided: &Decision) -> Step<Made> {
         let Some(at) = self.sight.place.container().cloned() else {
             return Err(Outcome::Left(Decision::CannotTell(Unknown::Other("its container is gone".into()))));
         };
         let gate = self.pass.gates.gate(&at);
         let instead = gate.decide(|| {
             if gate.acted() {
-                self.record(step)?;
+                self.record_decided(decided)?;
                 self.pass.acting(&self.service.name, told_as(action));
                 if let Some(words) = gate.failure() {
                     self.result = words;
                     return Err(self.failed());
                 }
+                self.follow_made();
                 self.result =
                     format!("container {} had its one restart of this pass for another service", at.name);
                 return Ok(None);
@@ -40,17 +41,20 @@ impl Attempt<'_, '_> {
             let _lock = self.lock_container(&at)?;
             if !self.confirmed {
                 let now = self.confirm()?;
-                if !is_this(&now, action, step) {
+                if !is_this(&now, decided) {
                     return Ok(Some(now));
                 }
             }
-            self.record(step)?;
+            self.record_decided(decided)?;
             self.pass.acting(&self.service.name, told_as(action));
             if action == Action::RestartContainer {
                 self.clean_up()?;
             }
             let done = gate.alone(|| self.act_on(&at, action));
             gate.set_acted(self.pass.gates.next());
+            if matches!(done, Ok(()) | Err(Outcome::Interrupted)) {
+                self.follow_made();
+            }
             if let (Err(Outcome::Failed(_)), Some(words)) = (&done, self.results.last()) {
                 gate.set_failure(words);
             }
@@ -60,6 +64,17 @@ impl Attempt<'_, '_> {
             Some(instead) => Ok(Made::Instead(instead)),
             None if action == Action::RestartContainer => self.recheck().map(Made::Ended),
             None => self.recheck_started().map(Made::Ended),
+        }
+    }
+
+    fn record_decided(&mut self, decided: &Decision) -> Step<()> {
+        match decided {
+            Decision::Follow { after, .. } => self.record_follow(after, true),
+            Decision::Restart { step, .. } => {
+                self.restarting(true, false);
+                self.record(*step)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -131,6 +146,7 @@ impl Attempt<'_, '_> {
                     self.service.name
                 );
                 self.pass.note(Some(&self.service.name), Level::Info, &note);
+                self.restarting(false, false);
                 self.record_more()?;
                 self.clean_up()?;
                 self.pass.acting(&self.service.name, event::Action::Restart);
@@ -164,6 +180,12 @@ fn told_as(action: Action) -> event::Action {
 }
 
 /// Whether the policy still says what was about to be done.
-fn is_this(decision: &Decision, wanted: Action, this: Strategy) -> bool {
-    matches!(decision, Decision::Restart { action, step, .. } if *action == wanted && *step == this)
+fn is_this(decision: &Decision, wanted: &Decision) -> bool {
+    match (decision, wanted) {
+        (Decision::Restart { action, step, .. }, Decision::Restart { action: same, step: this, .. }) => {
+            action == same && step == this
+        }
+        (Decision::Follow { action, .. }, Decision::Follow { action: same, .. }) => action == same,
+        _ => false,
+    }
 }

@@ -3,14 +3,14 @@
 
 mod command;
 mod container;
+mod follow;
 
 use std::time::Duration;
 
 use super::facts::Progress;
-use super::look;
 use super::outcome::{self, Attempted, Outcome};
 use super::sight::Sight;
-use super::{Pass, facts, lines};
+use super::{Pass, facts, lines, look};
 use crate::check::severity::Severity;
 use crate::check::{Failure, Health, Unknown};
 use crate::config::model::{Service, Strategy};
@@ -42,6 +42,8 @@ struct Attempt<'p, 'w> {
     state: ServiceState,
     began: Duration,
     progress: Progress,
+    /// The first look found it down, and the log says so.
+    was_down: bool,
     /// The last look was made under the lock, and the policy has spoken since.
     confirmed: bool,
     /// The number of this attempt within the window, from 1.
@@ -66,6 +68,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
     fn new(pass: &'p Pass<'w>, service: &'p Service, guard: StateGuard, sight: Sight) -> Self {
         let state = sight.state.clone().unwrap_or_else(|| ServiceState::new(service.name.as_str()));
         let began = pass.world.clock.monotonic();
+        let was_down = look::is_down(&sight);
         Self {
             pass,
             service,
@@ -74,6 +77,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
             state,
             began,
             progress: Progress::default(),
+            was_down,
             confirmed: false,
             number: 0,
             result: String::new(),
@@ -85,9 +89,10 @@ impl<'p, 'w> Attempt<'p, 'w> {
     fn chain(&mut self, first: Decision) -> Step<Outcome> {
         let mut next = first;
         while next.acts() {
+            let follows = matches!(next, Decision::Follow { .. });
             next = match self.make(&next)? {
                 Made::Instead(other) => other,
-                Made::Ended(Outcome::Failed(_)) => self.after_failure(),
+                Made::Ended(Outcome::Failed(_)) if !follows => self.after_failure(),
                 Made::Ended(ended) => return Ok(ended),
             };
         }
@@ -103,13 +108,14 @@ impl<'p, 'w> Attempt<'p, 'w> {
     fn make(&mut self, step: &Decision) -> Step<Made> {
         let made = match step {
             Decision::Retry => self.retry().map(Made::Ended),
-            Decision::Restart {
-                action: action @ (Action::StartContainer | Action::RestartContainer),
-                step,
-                ..
-            } => self.by_container(*action, *step),
+            Decision::Restart { action, .. } | Decision::Follow { action, .. }
+                if *action != Action::Command =>
+            {
+                self.by_container(*action, step)
+            }
             // Only where it fails at a second look too, and the policy still says so, anything is done.
             _ if !self.confirmed => self.confirm().map(Made::Instead),
+            Decision::Follow { after, .. } => self.follow_by_command(after).map(Made::Ended),
             Decision::Restart { step, .. } => self.by_command(*step).map(Made::Ended),
             _ => self.fall_back().map(Made::Ended),
         };
@@ -152,6 +158,10 @@ impl<'p, 'w> Attempt<'p, 'w> {
     fn judge(&mut self) -> Step<Decision> {
         self.confirmed = true;
         match facts::decision_without_hope(self.pass, self.service, &self.sight, &self.progress) {
+            Decision::Follow { after, action, down } => Ok(Decision::Follow { after, action, down }),
+            decision if !self.was_down && !matches!(decision, Decision::Stopped(_)) => {
+                Err(crate::pass::follow::no_more(self.pass, self.service, &self.sight))
+            }
             decision if decision.acts() || decision == Decision::Exhausted => Ok(decision),
             Decision::Healthy => {
                 self.pass.emit(&self.service.name, EventKind::HealedWithoutRestart);
@@ -285,6 +295,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
         self.state.saw_healthy(self.pass.now());
         // The outcome stands whether or not it can be recorded; the trouble is told.
         let _ = self.save();
+        if let Some(after) = self.progress.followed.clone() {
+            return self.followed(after, note);
+        }
         self.pass.emit(
             &self.service.name,
             EventKind::Recovered { duration: self.spent(), attempt: self.number, note },
@@ -294,6 +307,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// The present step did not help.
     fn failed(&mut self) -> Outcome {
+        if let Some(after) = self.progress.followed.clone() {
+            return self.not_followed(&after);
+        }
         let reason = self.sight.reason();
         if self.is_restart() {
             history::conclude(&mut self.state.attempts, AttemptResult::Failed);
