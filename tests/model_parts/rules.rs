@@ -90,8 +90,12 @@ impl<'s> Truth<'s> {
         for act in &seen.acts {
             for i in self.owners(act, seen) {
                 self.may_be_touched(i, act, seen);
+                // What follows a dependency is neither judged by its failures nor uses up an attempt.
+                if Self::follows(i, seen) {
+                    continue;
+                }
                 self.is_worth_it(i, act);
-                if !is_of_its_own(act) && !Self::follows(i, seen) {
+                if !is_of_its_own(act) {
                     self.within_its_budget(i, act);
                 }
             }
