@@ -260,6 +260,9 @@ fn what_no_restart_mends_gets_its_fallback_and_is_degraded() {
     let later = stage.pass_after(300);
     assert_eq!((later.acts().len(), later.told().len(), later.exit), (0, 0, 1));
     assert!(matches!(later.outcome("web"), Outcome::Left(Decision::Degraded(_))));
+    // Nor does it block anybody while it is so.
+    stage.machine().kill("page");
+    assert_eq!(stage.pass_after(300).acts(), ["run page"]);
     // A healthy look ends it.
     stage.machine().heal("web");
     let well = stage.pass_after(300);
@@ -329,6 +332,16 @@ fn a_chain_of_ones_own_is_gone_through_in_its_order() {
     let chain = stage.state("web").chain.unwrap();
     assert_eq!(chain.steps, [Strategy::Restart, Strategy::RestartContainer, Strategy::Fallback]);
     assert!(chain.degraded_since.is_some());
+}
+
+#[test]
+fn a_container_that_was_started_is_not_restarted_as_well() {
+    let chain = json!(["restart", "restart-container", "fallback"]);
+    let stage = web(&json!({"strategies": {"recoverable": chain}, "fallback_cmd": "web fallback"}));
+    stage.machine().ruin("web");
+    stage.machine().containers.insert("box".to_owned(), world::died(ContainerEnd::Died, 137));
+    assert_eq!(stage.pass().acts(), ["start box", "run web", "fallback web"]);
+    assert_eq!(attempts(&stage), 1);
 }
 
 #[test]
@@ -419,6 +432,8 @@ fn looks_at_which_it_was_blocked_do_not_escalate() {
         assert_eq!(stage.pass_after(300).acts().len(), 0);
     }
     stage.machine().heal("db");
+    stage.machine().ruin("web");
+    assert_eq!(stage.pass_after(300).acts(), ["run web"]);
     assert_eq!(stage.pass_after(300).acts(), ["run web"]);
 }
 
