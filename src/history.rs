@@ -76,19 +76,43 @@ pub fn step(
     now: Timestamp,
     window: Duration,
 ) {
-    let failures_before = state.consecutive_failures;
     if chain(state, now, window).is_none() {
-        state.chain =
-            Some(Chain { began: now, failures_before, severity, steps: vec![], degraded_since: None });
+        state.chain = Some(Chain {
+            began: now,
+            looks: 0,
+            severity,
+            steps: vec![],
+            fell_back: false,
+            degraded_since: None,
+            degraded_in: None,
+        });
     }
     let Some(chain) = &mut state.chain else { return };
-    chain.began = chain.began.min(now);
     chain.severity = severity;
     if first {
+        chain.looks = chain.looks.saturating_add(1);
         chain.steps.clear();
-        chain.degraded_since = None;
+        // A fallback that is gone with its container may be run again.
+        chain.fell_back &= chain.degraded_since.is_none();
+        (chain.degraded_since, chain.degraded_in) = (None, None);
     }
+    chain.fell_back |= step == Strategy::Fallback;
     chain.steps.push(step);
+}
+
+/// Counts a failed look at which nothing was left to try.
+pub fn saw_nothing_left(state: &mut ServiceState) {
+    if let Some(chain) = &mut state.chain {
+        chain.looks = chain.looks.saturating_add(1);
+    }
+}
+
+/// Reads times of the future as now, for good: a clock that was put back holds nothing for longer than a window.
+pub fn forget_the_future_of_chain(state: &mut ServiceState, now: Timestamp) {
+    if let Some(chain) = &mut state.chain {
+        chain.began = chain.began.min(now);
+        chain.degraded_since = chain.degraded_since.map(|since| since.min(now));
+    }
 }
 
 /// Age of an attempt; one in the future has none.

@@ -129,16 +129,23 @@ pub struct Chain {
     /// When its first step was recorded.
     #[serde(with = "time::serde::rfc3339")]
     pub began: Timestamp,
-    /// Failed looks in a row before the one it began at: only later ones count for the escalation.
-    pub failures_before: u32,
+    /// Failed looks since then at which a step was made or considered: these count for the escalation.
+    #[serde(default)]
+    pub looks: u32,
     /// The severity of the failure when its last step was recorded.
     pub severity: Severity,
     /// Steps of the last pass that made any, each recorded before it was made.
     #[serde(default)]
     pub steps: Vec<Strategy>,
+    /// Its fallback was run.
+    #[serde(default)]
+    pub fell_back: bool,
     /// Since when its fallback is what runs.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub degraded_since: Option<Timestamp>,
+    /// The start of the container in which that is so: with another one the fallback is gone.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub degraded_in: Option<Timestamp>,
 }
 
 /// A restart that was recorded before it was made.

@@ -110,7 +110,7 @@ fn a_service_that_is_down_is_explained_with_its_past() {
                 {"at": ago(1230), "result": "failed"},
                 {"at": ago(630), "result": "unknown"}
             ],
-            "chain": {"began": ago(1230), "failures_before": 1, "severity": "recoverable", "steps": ["retry", "restart"]},
+            "chain": {"began": ago(1230), "looks": 2, "severity": "recoverable", "steps": ["retry", "restart"]},
             "incident": {"id": "i", "opened_at": ago(1230), "flapping": true, "told": told}
         }),
     );
@@ -334,7 +334,7 @@ What is remembered
 fn every_other_end_is_one_row() {
     let chain = |degraded: bool| {
         let mut chain =
-            json!({"began": ago(630), "failures_before": 0, "severity": "recoverable", "steps": ["restart"]});
+            json!({"began": ago(630), "looks": 5, "severity": "recoverable", "steps": ["restart"]});
         if degraded {
             chain["degraded_since"] = json!(ago(600));
         }

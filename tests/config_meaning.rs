@@ -78,7 +78,7 @@ fn the_failure_window_follows_from_budget_and_period() {
     let table = [
         ("", 300, 3600),
         (r#", "max_failures": 1"#, 60, 300),
-        (r#", "max_failures": 0"#, 300, 300),
+        (r#", "max_failures": 0"#, 300, 1200),
         (r#", "max_failures": 5"#, 60, 1200),
         (r#", "failure_window_seconds": 7200"#, 300, 7200),
     ];

@@ -252,6 +252,7 @@ fn facts() -> Facts<'static> {
         made: &[],
         worst: None,
         container_spent: false,
+        fallback_spent: false,
         degraded: None,
         time_left: true,
     }

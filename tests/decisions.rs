@@ -111,6 +111,7 @@ fn asked() -> Vec<Asked> {
         made: &[],
         worst: None,
         container_spent: false,
+        fallback_spent: false,
         degraded: None,
         time_left: true,
     };

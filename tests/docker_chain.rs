@@ -175,5 +175,6 @@ fn after_too_many_failed_looks_no_restart_is_tried_any_more() {
     fixture.pass().expect_code(1);
     assert_eq!(done(&container), ["restart", "fallback"], "{}", fixture.log());
     fixture.pass().expect_code(1);
-    assert_eq!(done(&container), ["restart", "fallback", "fallback"], "critical: {}", fixture.log());
+    assert_eq!(done(&container), ["restart", "fallback"], "critical: {}", fixture.log());
+    assert_eq!(failed_as(&fixture, "critical"), 1, "{}", fixture.log());
 }

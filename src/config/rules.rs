@@ -202,7 +202,7 @@ pub(super) fn windows(drafts: &mut [Draft<'_, '_>], settings: &Settings) {
         let max = draft.service.max_failures;
         draft.service.failure_window = match &draft.keys.failure_window {
             Some((window, _)) => *window,
-            None => period.saturating_mul(max.saturating_mul(4)).max(LEAST_WINDOW),
+            None => period.saturating_mul(max.max(1).saturating_mul(4)).max(LEAST_WINDOW),
         };
         let needed = period.saturating_mul(max + 1);
         let acts = draft.service.enabled && max > 0 && draft.service.restart != RestartMethod::Never;

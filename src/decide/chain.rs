@@ -172,6 +172,9 @@ fn fallback(service: &Service, facts: &Facts<'_>) -> Result<Decision, NoWay> {
     if matches!(facts.container, Situation::NotRunning { .. }) {
         return Err(NoWay::FallbackNeedsContainer);
     }
+    if facts.fallback_spent {
+        return Err(NoWay::FallbackSpent);
+    }
     Ok(Decision::Fallback)
 }
 

@@ -52,6 +52,8 @@ pub struct Facts<'a> {
     pub worst: Option<Severity>,
     /// Its container was started or restarted by one of them.
     pub container_spent: bool,
+    /// Its fallback was run within the window of its chain, and did not keep it going.
+    pub fallback_spent: bool,
     /// Its fallback runs, and the failure window of its chain is not over.
     pub degraded: Option<Reduced>,
     /// The pass may still begin something.
@@ -220,6 +222,8 @@ pub enum NoWay {
     ContainerSpent,
     /// It has no `fallback_cmd`.
     NoFallback,
+    /// Its `fallback_cmd` did not keep it going, and the window of its chain is not over.
+    FallbackSpent,
     /// Its `fallback_cmd` would run in its container, which is not running.
     FallbackNeedsContainer,
 }
@@ -315,6 +319,7 @@ impl fmt::Display for NoWay {
             Self::NoContainer => "it has no container to restart",
             Self::ContainerSpent => "its container had its one restart of this pass",
             Self::NoFallback => "it has no fallback_cmd",
+            Self::FallbackSpent => "its fallback_cmd was run in vain within its window",
             Self::FallbackNeedsContainer => "its fallback_cmd runs in its container, which is not running",
         })
     }

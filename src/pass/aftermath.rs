@@ -48,7 +48,14 @@ fn is_outdated(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
                     | Outcome::Healed
                     | Outcome::Recovered
                     | Outcome::Followed(_)
-                    | Outcome::Left(Decision::NoWay(_) | Decision::GiveUp { .. })
+                    | Outcome::Degraded(_)
+                    | Outcome::Left(
+                        Decision::NoWay(_)
+                            | Decision::GiveUp { .. }
+                            | Decision::Tolerate { .. }
+                            | Decision::Degraded(_)
+                            | Decision::OutOfTime
+                    )
             )
         )
 }
@@ -56,7 +63,7 @@ fn is_outdated(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
 /// Posts what the new look says, where that differs from the outcome so far.
 fn correct(pass: &Pass<'_>, service: &Service, sight: &Sight) {
     let name = &service.name;
-    let was_left_down = matches!(pass.board.wait(name), Some(Outcome::Left(_)));
+    let was_left_down = matches!(pass.board.wait(name), Some(Outcome::Left(_) | Outcome::Degraded(_)));
     match &sight.health {
         Some(Health::Healthy) if was_left_down => {
             pass.emit(name, EventKind::HealedWithoutRestart);

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName, Strategy};
 use crate::decide::{self, Decision, Facts, Reduced, Situation, Upstream, decide};
 use crate::history;
+use crate::state::Chain;
 
 /// How far a pass has come with the chain of one service.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Progress {
     pub(super) worst: Option<Severity>,
     /// Whether this pass has counted the failed look.
     pub(super) counted: bool,
+    /// What was decided is under way: a container that this pass started has no start period.
+    pub(super) begun: bool,
     /// The dependency after which it was restarted in this pass.
     pub(super) followed: Option<ServiceName>,
 }
@@ -69,7 +72,7 @@ pub(super) fn facts<'s>(
         marker: sight.marker.clone(),
         remembered: sight.state.is_some(),
         booting: pass.world.clock.uptime().is_some_and(|uptime| uptime < pass.config.recovery.boot_grace),
-        starting: is_starting(service, sight, now),
+        starting: progress.made.is_empty() && !progress.begun && is_starting(service, sight, now),
         upstream,
         follow: follow::due(pass, service, sight)
             .filter(|_| !acted_on && progress.made.is_empty() && progress.followed.is_none()),
@@ -80,14 +83,28 @@ pub(super) fn facts<'s>(
         attempts: history::count(attempts, now, window),
         free_at: history::free_at(attempts, now, window, service.max_failures),
         failures,
-        escalating: chain.map_or(1, |chain| failures.saturating_sub(chain.failures_before)),
+        escalating: chain.map_or(1, |chain| chain.looks.saturating_add(u32::from(!progress.counted))),
         made: &progress.made,
         worst: progress.worst,
         container_spent: acted_on && !progress.made.is_empty(),
-        degraded: chain.filter(|_| progress.made.is_empty()).and_then(|chain| {
-            Some(Reduced { since: chain.degraded_since?, until: chain.began.min(now) + window })
-        }),
+        fallback_spent: chain.is_some_and(|chain| chain.fell_back && chain.degraded_since.is_none()),
+        degraded: chain
+            .filter(|chain| progress.made.is_empty() && still_runs(pass, sight, chain, now))
+            .and_then(|chain| {
+                Some(Reduced { since: chain.degraded_since?, until: chain.began.min(now) + window })
+            }),
         time_left: pass.time_left(),
+    }
+}
+
+/// Whether what a fallback started can still be there: neither its container nor the machine was started since.
+fn still_runs(pass: &Pass<'_>, sight: &Sight, chain: &Chain, now: Timestamp) -> bool {
+    let Some(since) = chain.degraded_since else { return false };
+    match (&sight.place, &sight.details) {
+        (Place::Exited(_), _) => false,
+        (Place::Running(_), Some(details)) => details.started_at == chain.degraded_in,
+        (Place::Machine, _) => pass.world.clock.uptime().is_none_or(|uptime| now - since <= uptime),
+        (Place::Running(_) | Place::Nowhere(_), _) => true,
     }
 }
 
@@ -107,7 +124,8 @@ fn is_starting(service: &Service, sight: &Sight, now: Timestamp) -> bool {
     };
     let Some(started) = details.started_at else { return false };
     let granted = state.start_granted.is_none_or(|granted| granted == started);
-    granted && now - started < service.start_period
+    // One in the future was dated by a clock that has been put back since: nobody knows its age.
+    granted && started <= now && now - started < service.start_period
 }
 
 /// The worst of its dependencies; waits until all of them are settled.

@@ -82,9 +82,14 @@ impl Outcome {
                 Decision::Degraded(_) => Upstream::Fine,
                 _ => Upstream::Down(this),
             },
-            Self::Degraded(_) | Self::Would(Decision::Fallback) => Upstream::Fine,
+            // It was just brought to run in a reduced way: what needs it may heal by that.
+            Self::Degraded(_) => Upstream::Recovered(this),
             Self::Would(
-                Decision::Follow { .. } | Decision::Retry | Decision::Restart { .. } | Decision::LookAgain,
+                Decision::Fallback
+                | Decision::Follow { .. }
+                | Decision::Retry
+                | Decision::Restart { .. }
+                | Decision::LookAgain,
             ) => Upstream::Recovered(this),
             Self::Would(decision) => Self::Left(decision.clone()).upstream(service),
             Self::Failed(_)

@@ -4,10 +4,15 @@ use super::Outcome;
 use super::sight::Sight;
 use crate::check::Unknown;
 use crate::decide::Decision;
+use crate::history;
 use crate::state::ServiceState;
 
 /// Records what became of a service about which nothing was recorded while it was acted on.
 pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome) {
+    if matches!(outcome, Outcome::Left(Decision::NoWay(_) | Decision::GiveUp { .. } | Decision::Degraded(_)))
+    {
+        history::saw_nothing_left(state);
+    }
     match outcome {
         Outcome::Healthy | Outcome::Healed => state.saw_healthy(sight.at),
         Outcome::Unknown(why) | Outcome::Left(Decision::CannotTell(why)) => {

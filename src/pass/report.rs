@@ -144,7 +144,8 @@ impl Teller<'_, '_> {
         }
         record::outcome(state, sight, self.outcome);
         follow::begin(self.pass, self.service, state);
-        // Also where nothing is tried: an attempt of the future would else hold its place until then.
+        // Also where nothing is tried: a time of the future would else hold its place until then.
+        history::forget_the_future_of_chain(state, now);
         history::prune(&mut state.attempts, now, self.service.failure_window);
         let found = found(self.outcome, state);
         let owed = match found {

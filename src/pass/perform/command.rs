@@ -30,20 +30,20 @@ impl Attempt<'_, '_> {
     /// Puts away what may keep the service from starting. Where that fails, the restart is tried all the same.
     pub(super) fn clean_up(&mut self) -> Step<()> {
         let Some(text) = self.service.policy.cleanup_cmd.as_deref() else { return Ok(()) };
-        let told = match self.run(text)? {
-            Ran::Exited(0) => {
-                log::debug!("the cleanup of {} is done", self.service.name);
-                return Ok(());
-            }
-            Ran::Exited(code) => format!("exit {code}"),
-            Ran::TimedOut => self.over_time(),
-            // It is healthy again, so there is nothing to restart.
-            Ran::LeftRunning => return Err(self.recovered(Some("its cleanup is still running".to_owned()))),
+        let name = &self.service.name;
+        self.pass.note(Some(name), Level::Info, &format!("running the cleanup of {name}: {text}"));
+        let failed = match self.run(text)? {
+            Ran::Exited(0) => None,
+            Ran::Exited(code) => Some(format!("exit {code}")),
+            Ran::TimedOut => Some(self.over_time()),
+            Ran::LeftRunning => Some("still running".to_owned()),
         };
-        let text =
-            format!("the cleanup of {} failed ({told}), it is restarted all the same", self.service.name);
-        self.pass.note(Some(&self.service.name), Level::Warning, &text);
-        Ok(())
+        if let Some(how) = failed {
+            let text = format!("the cleanup of {name} failed ({how}), it is restarted all the same");
+            self.pass.note(Some(name), Level::Warning, &text);
+        }
+        self.look_once_more();
+        self.expect_restart()
     }
 
     pub(super) fn restart_with(&mut self, text: &str) -> Step<Outcome> {
@@ -65,10 +65,7 @@ impl Attempt<'_, '_> {
                     self.service.restart_timeout.as_secs_f64()
                 );
                 self.pass.note(Some(&self.service.name), Level::Warning, &text);
-                if self.service.policy.success_threshold > 1 {
-                    return self.recheck();
-                }
-                Ok(self.recovered(Some(self.result.clone())))
+                self.recovered_if_steady("still running in the foreground")
             }
             Ran::TimedOut => {
                 self.result = self.over_time();
@@ -95,7 +92,10 @@ impl Attempt<'_, '_> {
                 self.result = format!("fallback: exit {code}");
                 self.recheck()
             }
-            Ran::LeftRunning => Ok(self.recovered(Some("its fallback is still running".to_owned()))),
+            Ran::LeftRunning => {
+                self.result = "fallback: still running".to_owned();
+                self.recovered_if_steady("its fallback is still running")
+            }
             Ran::TimedOut => {
                 self.result = format!("fallback: {}", self.over_time());
                 Ok(self.failed())
@@ -103,9 +103,18 @@ impl Attempt<'_, '_> {
         }
     }
 
+    /// One look was healthy; where more are asked for, they are made.
+    pub(super) fn recovered_if_steady(&mut self, note: &str) -> Step<Outcome> {
+        if self.service.policy.success_threshold > 1 {
+            return self.recheck();
+        }
+        Ok(self.recovered(Some(note.to_owned())))
+    }
+
     fn degraded(&mut self) -> Outcome {
         if let Some(chain) = &mut self.state.chain {
             chain.degraded_since = Some(self.pass.now());
+            chain.degraded_in = self.sight.details.as_ref().and_then(|details| details.started_at);
         }
         // Where that cannot be recorded, the next pass begins the chain anew; the trouble is told.
         let _ = self.save();

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::{Attempt, Made, Step};
 use crate::alert::mask::mask;
-use crate::check::{Health, Unknown};
-use crate::config::model::Strategy;
+use crate::check::Unknown;
 use crate::decide::{Action, Decision, Marker};
 use crate::engine::ContainerRef;
 use crate::event::{self, EventKind, Level};
@@ -38,7 +37,13 @@ impl Attempt<'_, '_> {
                 return Ok(None);
             }
             // Before the second look: it must not see what another pass is just doing to the container.
-            let _lock = self.lock_container(&at)?;
+            let _lock = match self.lock_container(&at) {
+                // What this pass did before has failed all the same.
+                Err(Outcome::OtherPass(_)) if !self.progress.made.is_empty() => {
+                    return Ok(Some(Decision::Exhausted));
+                }
+                lock => lock?,
+            };
             if !self.confirmed {
                 let now = self.confirm()?;
                 if !is_this(&now, decided) {
@@ -135,32 +140,19 @@ impl Attempt<'_, '_> {
             let stopped = Decision::Stopped(details.clone());
             return Ok(lines::leave(self.pass, self.service, &self.sight, stopped));
         }
-        match self.sight.health {
-            Some(Health::Unhealthy(_))
-                if matches!(self.sight.place, Place::Running(_))
-                    && !self.was_well_at_last()
-                    && self.is_worth_a_restart() =>
-            {
-                let note = format!(
-                    "{} is not up in its started container, running its restart command",
-                    self.service.name
-                );
-                self.pass.note(Some(&self.service.name), Level::Info, &note);
-                self.restarting(false, false);
-                self.record_more()?;
-                self.clean_up()?;
-                self.pass.acting(&self.service.name, event::Action::Restart);
-                self.restart_with(text)
-            }
-            _ => self.conclude(),
+        let is_down = look::is_down(&self.sight) && !self.was_well_at_last();
+        if !is_down || !matches!(self.sight.place, Place::Running(_)) {
+            return self.conclude();
         }
-    }
-
-    /// Whether what was seen last is of a severity against which its strategies restart it.
-    fn is_worth_a_restart(&self) -> bool {
-        let strategies = &self.service.policy.strategies;
-        let restarts = |step: &Strategy| matches!(step, Strategy::Restart | Strategy::RestartContainer);
-        self.severity().is_some_and(|severity| strategies.of(severity).iter().any(restarts))
+        self.expect_restart()?;
+        let note =
+            format!("{} is not up in its started container, running its restart command", self.service.name);
+        self.pass.note(Some(&self.service.name), Level::Info, &note);
+        self.restarting(false, false);
+        self.record_more()?;
+        self.clean_up()?;
+        self.pass.acting(&self.service.name, event::Action::Restart);
+        self.restart_with(text)
     }
 
     pub(super) fn executing(&self, what: &str) {

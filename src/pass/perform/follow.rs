@@ -4,6 +4,7 @@ use super::{Attempt, Step};
 use crate::config::model::ServiceName;
 use crate::event::{self, EventKind, Level};
 use crate::history;
+use crate::pass::facts::Progress;
 use crate::pass::outcome::{Attempted, Outcome};
 use crate::pass::{act, follow, look};
 use crate::state::Restarted;
@@ -22,6 +23,7 @@ impl Attempt<'_, '_> {
         if self.pass.interrupted() {
             return Err(Outcome::Interrupted);
         }
+        self.before = Progress { begun: true, ..self.progress.clone() };
         let text = format!("{} is restarted after {after}, on which it depends", self.service.name);
         self.pass.note(Some(&self.service.name), Level::Info, &text);
         self.number = history::count(&self.state.attempts, self.pass.now(), self.service.failure_window);

@@ -42,6 +42,8 @@ struct Attempt<'p, 'w> {
     state: ServiceState,
     began: Duration,
     progress: Progress,
+    /// The same before the present step was recorded: what it is decided on.
+    before: Progress,
     /// The first look found it down, and the log says so.
     was_down: bool,
     /// The last look was made under the lock, and the policy has spoken since.
@@ -77,6 +79,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
             state,
             began,
             progress: Progress::default(),
+            before: Progress::default(),
             was_down,
             confirmed: false,
             number: 0,
@@ -147,11 +150,36 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// The second look.
     fn confirm(&mut self) -> Step<Decision> {
+        self.look_once_more();
+        self.judge()
+    }
+
+    fn look_once_more(&mut self) {
         let state = self.sight.state.take();
         self.sight = look::look_again(self.pass, self.service, &self.sight);
         self.sight.state = state;
         look::marker_inside(self.pass, self.service, &mut self.sight);
-        self.judge()
+    }
+
+    /// Between the record of a restart and the restart: what was seen meanwhile may speak against it.
+    fn expect_restart(&mut self) -> Step<()> {
+        match facts::decision_without_hope(self.pass, self.service, &self.sight, &self.before) {
+            Decision::Retry | Decision::Restart { .. } | Decision::Follow { .. } => Ok(()),
+            Decision::Healthy => {
+                Err(self.recovered_if_steady("before it was restarted").unwrap_or_else(|ended| ended))
+            }
+            stopped @ Decision::Stopped(_) => {
+                Err(lines::leave(self.pass, self.service, &self.sight, stopped))
+            }
+            Decision::CannotTell(why) => Err(self.cannot_tell(why)),
+            unsafe_ @ Decision::Unsafe(_) => Err(Outcome::Left(unsafe_)),
+            _ if self.pass.interrupted() => Err(Outcome::Interrupted),
+            decision => {
+                self.result =
+                    format!("not restarted after all: {}", outcome::why_not(&decision, &self.sight));
+                Err(self.failed())
+            }
+        }
     }
 
     /// What the policy says to what was just seen under the lock: a step, or the end.
@@ -197,7 +225,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
             }
             self.sight.state = Some(self.state.clone());
             self.confirm()?;
-            self.result = format!("looked at {look} more times");
+            self.result = format!("looked at {look} more time{}", if look == 1 { "" } else { "s" });
             // What turns out to be worse does not pass by being waited for.
             if self.severity() > self.progress.worst {
                 break;
@@ -212,6 +240,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
         if self.pass.interrupted() {
             return Err(Outcome::Interrupted);
         }
+        self.before = Progress { begun: true, ..self.progress.clone() };
         let now = self.pass.now();
         let window = self.service.failure_window;
         history::prune(&mut self.state.attempts, now, window);
@@ -256,6 +285,13 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     fn is_restart(&self) -> bool {
         matches!(self.progress.made.last(), Some(Strategy::Restart | Strategy::RestartContainer))
+    }
+
+    /// Whether nothing but the fallback ended what was begun.
+    fn is_fallback_alone(&self) -> bool {
+        let made = &self.progress.made;
+        let restarts = |step: &Strategy| matches!(step, Strategy::Restart | Strategy::RestartContainer);
+        made.last() == Some(&Strategy::Fallback) && !made.iter().any(restarts)
     }
 
     fn recheck(&mut self) -> Step<Outcome> {
@@ -314,6 +350,8 @@ impl<'p, 'w> Attempt<'p, 'w> {
         if self.is_restart() {
             history::conclude(&mut self.state.attempts, AttemptResult::Failed);
             let _ = self.save();
+        }
+        if self.is_restart() || self.is_fallback_alone() {
             self.pass.emit(
                 &self.service.name,
                 EventKind::RecoveryFailed {
@@ -339,10 +377,21 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// The attempt was made, and nobody can see whether it helped.
     fn cannot_tell(&self, why: Unknown) -> Outcome {
-        let text =
-            format!("{} was restarted, but it cannot be seen whether that helped: {why}", self.service.name);
+        let text = format!(
+            "{} was {}, but it cannot be seen whether that helped: {why}",
+            self.service.name,
+            self.done()
+        );
         self.pass.note(Some(&self.service.name), Level::Warning, &text);
         Outcome::Unknown(why)
+    }
+
+    /// What was done to it last, in a word.
+    fn done(&self) -> &'static str {
+        match self.progress.made.last() {
+            Some(Strategy::Fallback) => "brought to its fallback",
+            _ => "restarted",
+        }
     }
 
     fn spent(&self) -> Duration {
