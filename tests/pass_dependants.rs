@@ -557,3 +557,27 @@ fn a_dead_container_on_a_network_that_is_gone_is_not_started_and_a_stopped_one_l
         assert_eq!((done.acts().len(), done.exit), (0, exit));
     }
 }
+
+/// Services of one container are restarted together: `a` in `one` is followed by `b` in `two`, and that by `c`,
+/// whose restart is that of `one`.
+#[test]
+fn what_would_come_around_to_its_own_cause_is_not_followed_for_ever() {
+    let follow = |on: &str| json!([{"service": on, "restart": true}]);
+    for last in [
+        json!({"container": "one", "restart": "container", "dependencies": follow("b")}),
+        json!({"container": "two", "restart": "container", "dependencies": follow("a")}),
+    ] {
+        let stage = Stage::new(&json!({
+            "a": {"container": "one", "restart": "container"},
+            "b": {"container": "two", "restart": "container", "dependencies": follow("a")},
+            "c": last
+        }));
+        stage.pass();
+        stage.machine().kill("a");
+        stage.pass_after(300);
+        stage.pass_after(300);
+        for _ in 0..3 {
+            assert_eq!(stage.pass_after(300).acts(), Vec::<&str>::new());
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::gates::Gates;
 use super::sight::container_of;
 use crate::check::Unknown;
 use crate::clock::Timestamp;
-use crate::config::model::{Config, Service, ServiceName};
+use crate::config::model::{Config, RestartMethod, Service, ServiceName};
 use crate::engine::{Container, ContainerRef, Engine, Run};
 use crate::plan;
 
@@ -23,12 +23,14 @@ pub(super) struct Need {
     pub(super) restarts: bool,
     /// Its container's network is this service's too: a start of the one leaves the other without.
     pub(super) network: bool,
+    /// To follow it would restart, in the end, what it follows itself, and so go on for ever.
+    pub(super) endless: bool,
 }
 
 impl Need {
     /// Whether a restart of it can have to be followed.
     pub(super) fn is_followed(&self) -> bool {
-        self.restarts || self.network
+        (self.restarts || self.network) && !self.endless
     }
 }
 
@@ -42,6 +44,13 @@ pub(super) struct Links<'a> {
     /// Containers whose network's owner is gone.
     orphans: HashSet<ContainerRef>,
     runs: Mutex<Runs>,
+}
+
+/// What is restarted as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Service(ServiceName),
+    Container(ContainerRef),
 }
 
 /// The last known run of each container, and when in the order of looks and restarts it was asked for.
@@ -71,6 +80,7 @@ impl<'a> Links<'a> {
             links.join(&owners);
             links.ask(engine, &owners.into_values().collect(), 0);
         }
+        links.break_circles();
         links
     }
 
@@ -168,6 +178,66 @@ impl<'a> Links<'a> {
         owners
     }
 
+    /// Services of one container are restarted together, so what follows from service to service without a circle
+    /// may yet be one: from container to container. No step of such a circle is followed.
+    fn break_circles(&mut self) {
+        let mut leads: Vec<(Part, Part)> = Vec::new();
+        for service in &self.order {
+            for need in self.needs(&service.name).iter().filter(|need| need.is_followed()) {
+                let to = self.restarted_by(service, need);
+                leads.extend(self.parts(&need.on).into_iter().map(|from| (from, to.clone())));
+            }
+        }
+        let reaches = |from: &Part, goals: &[Part]| {
+            let mut reached = vec![from];
+            let mut at = 0;
+            while at < reached.len() {
+                let here = reached[at];
+                for (_, to) in leads.iter().filter(|(before, _)| before == here) {
+                    if !reached.contains(&to) {
+                        reached.push(to);
+                    }
+                }
+                at += 1;
+            }
+            goals.iter().any(|goal| reached.contains(&goal))
+        };
+        let endless = |service: &Service, need: &Need| {
+            need.is_followed() && reaches(&self.restarted_by(service, need), &self.parts(&need.on))
+        };
+        let found: Vec<(ServiceName, Vec<bool>)> = self
+            .order
+            .iter()
+            .map(|service| {
+                let needs = self.needs(&service.name).iter();
+                (service.name.clone(), needs.map(|need| endless(service, need)).collect())
+            })
+            .collect();
+        for (name, endless) in found {
+            for (need, endless) in self.needs.get_mut(&name).into_iter().flatten().zip(endless) {
+                need.endless = endless;
+                if endless {
+                    log::debug!("{name} is not restarted after {}: that would never end", need.on);
+                }
+            }
+        }
+    }
+
+    /// What a service is restarted by after that dependency.
+    fn restarted_by(&self, service: &Service, need: &Need) -> Part {
+        let whole = need.network || service.restart == RestartMethod::Container;
+        match self.homes.get(&service.name).filter(|_| whole) {
+            Some(home) => Part::Container(home.clone()),
+            None => Part::Service(service.name.clone()),
+        }
+    }
+
+    /// Whatever restarts a service: its own restart, and that of its container.
+    fn parts(&self, service: &ServiceName) -> Vec<Part> {
+        let home = self.homes.get(service).cloned().map(Part::Container);
+        home.into_iter().chain([Part::Service(service.clone())]).collect()
+    }
+
     /// Makes what lives on another container's network depend on the services there, except where the
     /// configuration says the opposite.
     fn join(&mut self, owners: &BTreeMap<ContainerRef, ContainerRef>) {
@@ -199,14 +269,18 @@ impl<'a> Links<'a> {
                 continue;
             }
             let needs = self.needs.entry(self.order[child].name.clone()).or_default();
-            needs.push(Need { on: name, restarts: false, network: true });
+            needs.push(Need { on: name, restarts: false, network: true, endless: false });
         }
         self.order = plan::walk(&edges).into_iter().map(|i| self.order[i]).collect();
     }
 }
 
 fn configured(service: &Service) -> Vec<Need> {
-    let need =
-        |on: &ServiceName| Need { on: on.clone(), restarts: service.follows.contains(on), network: false };
+    let need = |on: &ServiceName| Need {
+        on: on.clone(),
+        restarts: service.follows.contains(on),
+        network: false,
+        endless: false,
+    };
     service.dependencies.iter().map(need).collect()
 }
