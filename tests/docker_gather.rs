@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ const SOON: Duration = Duration::from_secs(30);
 struct Gated {
     fake: FakeDocker,
     docker: DockerCli,
+    interrupt: Interrupt,
 }
 
 impl Gated {
@@ -36,15 +38,40 @@ impl Gated {
         let program = fake.folder().join("gated");
         fs::write(&program, script).expect("the script is written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is made executable");
-        let docker = DockerCli::new(&program.to_string_lossy(), Interrupt::default());
-        Self { fake, docker }
+        let interrupt = Interrupt::default();
+        let docker = DockerCli::new(&program.to_string_lossy(), interrupt.clone());
+        Self { fake, docker, interrupt }
+    }
+
+    /// The same, its execs run at once.
+    fn opened(exec: Answer) -> Self {
+        let gated = Self::new(exec);
+        gated.go();
+        gated
+    }
+
+    fn go(&self) {
+        fs::write(self.fake.folder().join("go"), "").expect("the file is written");
+    }
+
+    /// As SIGTERM does.
+    fn signal(&self) {
+        self.interrupt.flag().store(15, Ordering::SeqCst);
+    }
+
+    fn lines_of(&self, file: &str) -> usize {
+        fs::read_to_string(self.fake.folder().join(file)).unwrap_or_default().lines().count()
     }
 
     fn begun(&self) -> usize {
-        fs::read_to_string(self.fake.folder().join("begun")).unwrap_or_default().lines().count()
+        self.lines_of("begun")
     }
 
     fn look(&self, text: &str, timeout: u64) -> Health {
+        self.looks(text, timeout, 1).remove(0)
+    }
+
+    fn looks(&self, text: &str, timeout: u64, number: usize) -> Vec<Health> {
         let name = ServiceName::new("svc").expect("a name");
         let command = CustomCommand::Shell(text.to_owned());
         let check = HealthCheck {
@@ -55,14 +82,14 @@ impl Gated {
         };
         let request = Request { service: &name, check: &check, env: &[], user: None };
         let at = ContainerRef { id: id_of("box"), name: "box".to_owned() };
-        self.docker.observe(&at, &[request]).remove(0).health
+        self.docker.observe(&at, &vec![request; number]).into_iter().map(|look| look.health).collect()
     }
 
     /// Lets the execs go after one look was begun, and others had the time to be asked for.
     fn open(&self) {
         until("the first exec", SOON, || (self.begun() > 0).then_some(()));
         std::thread::sleep(Duration::from_secs(1));
-        fs::write(self.fake.folder().join("go"), "").expect("the file is written");
+        self.go();
     }
 }
 
@@ -134,4 +161,15 @@ fn a_check_that_looks_at_processes_goes_alone() {
         }
     });
     assert_eq!(gated.begun(), 3);
+}
+
+#[test]
+fn after_a_signal_no_exec_is_begun() {
+    let gated = Gated::opened(Answer::RunsHere);
+    gated.signal();
+    assert_eq!(gated.look("true", 20), Health::Unknown(Unknown::Interrupted));
+    for health in gated.looks("true", 20, 2) {
+        assert_eq!(health, Health::Unknown(Unknown::Interrupted));
+    }
+    assert_eq!(gated.begun(), 0);
 }
