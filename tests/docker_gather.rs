@@ -164,6 +164,37 @@ fn a_check_that_looks_at_processes_goes_alone() {
 }
 
 #[test]
+fn an_exec_that_does_not_start_holds_up_nobody_else() {
+    let mut gated = Gated::opened(Answer::RunsHere);
+    gated.fake.when_once("exec", Answer::Hangs);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| gated.look("true", 20));
+        until("the first exec", SOON, || (gated.fake.calls_of("exec").len() == 1).then_some(()));
+        assert_eq!(gated.look("true", 20), Health::Healthy);
+        assert!(!first.is_finished(), "it was not waited for");
+        gated.signal();
+        assert_eq!(first.join().expect("a look does not panic"), Health::Unknown(Unknown::Interrupted));
+    });
+}
+
+#[test]
+fn many_looks_at_a_container_that_hangs_wait_side_by_side() {
+    let gated = Gated::opened(Answer::Hangs);
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = (0..20).map(|_| scope.spawn(|| gated.look("true", 20))).collect();
+        // 16 at most share one.
+        until("an exec for everybody", SOON, || (gated.begun() >= 3).then_some(()));
+        assert!(looks.iter().all(|look| !look.is_finished()));
+        gated.signal();
+        for look in looks {
+            let health = look.join().expect("a look does not panic");
+            assert_eq!(health, Health::Unknown(Unknown::Interrupted));
+        }
+    });
+    assert!(gated.begun() < 10, "they still share");
+}
+
+#[test]
 fn after_a_signal_no_exec_is_begun() {
     let gated = Gated::opened(Answer::RunsHere);
     gated.signal();
@@ -172,4 +203,24 @@ fn after_a_signal_no_exec_is_begun() {
         assert_eq!(health, Health::Unknown(Unknown::Interrupted));
     }
     assert_eq!(gated.begun(), 0);
+}
+
+#[test]
+fn the_last_answer_comes_after_the_end_of_the_exec() {
+    let gated = Gated::new(Answer::RunsHere);
+    let (real, here) = (gated.fake.program(), gated.fake.folder().to_owned());
+    let ends_slowly = here.join("ends-slowly");
+    fs::rename(&real, &ends_slowly).expect("it is renamed");
+    let script =
+        format!("#!/bin/sh\n{} \"$@\"\nsleep 1\necho x >> {}/ended\n", ends_slowly.display(), here.display());
+    fs::write(&real, script).expect("the script is written");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).expect("it is made executable");
+    std::thread::scope(|scope| {
+        for code in 0..4 {
+            let gated = &gated;
+            scope.spawn(move || gated.look(&format!("exit {code}"), 20));
+        }
+        gated.open();
+    });
+    assert_eq!(gated.lines_of("ended"), gated.begun(), "what is restarted now has nothing of ours in it");
 }
