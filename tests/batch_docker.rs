@@ -113,7 +113,7 @@ impl Agent for Exec {
         Box::new(self.0.stdout.take().unwrap())
     }
 
-    fn finish(&mut self, within: Duration) -> (Option<i32>, String) {
+    fn finish(&mut self, within: Duration, _: &Interrupt) -> (Option<i32>, String) {
         let end = Instant::now() + within;
         while self.0.try_wait().unwrap().is_none() && Instant::now() < end {
             thread::sleep(Duration::from_millis(10));

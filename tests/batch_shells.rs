@@ -97,7 +97,7 @@ impl Agent for Process {
         Box::new(self.0.stdout.take().unwrap())
     }
 
-    fn finish(&mut self, within: Duration) -> (Option<i32>, String) {
+    fn finish(&mut self, within: Duration, _: &Interrupt) -> (Option<i32>, String) {
         let end = Instant::now() + within;
         let code = loop {
             match self.0.try_wait().unwrap() {
@@ -597,8 +597,8 @@ fn a_script_that_was_cut_off_runs_nothing() {
         fn take_stdout(&mut self) -> Box<dyn Read + Send> {
             self.0.take_stdout()
         }
-        fn finish(&mut self, within: Duration) -> (Option<i32>, String) {
-            self.0.finish(within)
+        fn finish(&mut self, within: Duration, interrupt: &Interrupt) -> (Option<i32>, String) {
+            self.0.finish(within, interrupt)
         }
     }
     for kind in SHELLS {

@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ const SOON: Duration = Duration::from_secs(30);
 struct Gated {
     fake: FakeDocker,
     docker: DockerCli,
+    interrupt: Interrupt,
 }
 
 impl Gated {
@@ -36,15 +38,40 @@ impl Gated {
         let program = fake.folder().join("gated");
         fs::write(&program, script).expect("the script is written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is made executable");
-        let docker = DockerCli::new(&program.to_string_lossy(), Interrupt::default());
-        Self { fake, docker }
+        let interrupt = Interrupt::default();
+        let docker = DockerCli::new(&program.to_string_lossy(), interrupt.clone());
+        Self { fake, docker, interrupt }
+    }
+
+    /// The same, its execs run at once.
+    fn opened(exec: Answer) -> Self {
+        let gated = Self::new(exec);
+        gated.go();
+        gated
+    }
+
+    fn go(&self) {
+        fs::write(self.fake.folder().join("go"), "").expect("the file is written");
+    }
+
+    /// As SIGTERM does.
+    fn signal(&self) {
+        self.interrupt.flag().store(15, Ordering::SeqCst);
+    }
+
+    fn lines_of(&self, file: &str) -> usize {
+        fs::read_to_string(self.fake.folder().join(file)).unwrap_or_default().lines().count()
     }
 
     fn begun(&self) -> usize {
-        fs::read_to_string(self.fake.folder().join("begun")).unwrap_or_default().lines().count()
+        self.lines_of("begun")
     }
 
     fn look(&self, text: &str, timeout: u64) -> Health {
+        self.looks(text, timeout, 1).remove(0)
+    }
+
+    fn looks(&self, text: &str, timeout: u64, number: usize) -> Vec<Health> {
         let name = ServiceName::new("svc").expect("a name");
         let command = CustomCommand::Shell(text.to_owned());
         let check = HealthCheck {
@@ -55,14 +82,14 @@ impl Gated {
         };
         let request = Request { service: &name, check: &check, env: &[], user: None };
         let at = ContainerRef { id: id_of("box"), name: "box".to_owned() };
-        self.docker.observe(&at, &[request]).remove(0).health
+        self.docker.observe(&at, &vec![request; number]).into_iter().map(|look| look.health).collect()
     }
 
     /// Lets the execs go after one look was begun, and others had the time to be asked for.
     fn open(&self) {
         until("the first exec", SOON, || (self.begun() > 0).then_some(()));
         std::thread::sleep(Duration::from_secs(1));
-        fs::write(self.fake.folder().join("go"), "").expect("the file is written");
+        self.go();
     }
 }
 
@@ -134,4 +161,66 @@ fn a_check_that_looks_at_processes_goes_alone() {
         }
     });
     assert_eq!(gated.begun(), 3);
+}
+
+#[test]
+fn an_exec_that_does_not_start_holds_up_nobody_else() {
+    let mut gated = Gated::opened(Answer::RunsHere);
+    gated.fake.when_once("exec", Answer::Hangs);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| gated.look("true", 20));
+        until("the first exec", SOON, || (gated.fake.calls_of("exec").len() == 1).then_some(()));
+        assert_eq!(gated.look("true", 20), Health::Healthy);
+        assert!(!first.is_finished(), "it was not waited for");
+        gated.signal();
+        assert_eq!(first.join().expect("a look does not panic"), Health::Unknown(Unknown::Interrupted));
+    });
+}
+
+#[test]
+fn many_looks_at_a_container_that_hangs_wait_side_by_side() {
+    let gated = Gated::opened(Answer::Hangs);
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = (0..20).map(|_| scope.spawn(|| gated.look("true", 20))).collect();
+        // 16 at most share one.
+        until("an exec for everybody", SOON, || (gated.begun() >= 3).then_some(()));
+        assert!(looks.iter().all(|look| !look.is_finished()));
+        gated.signal();
+        for look in looks {
+            let health = look.join().expect("a look does not panic");
+            assert_eq!(health, Health::Unknown(Unknown::Interrupted));
+        }
+    });
+    assert!(gated.begun() < 10, "they still share");
+}
+
+#[test]
+fn after_a_signal_no_exec_is_begun() {
+    let gated = Gated::opened(Answer::RunsHere);
+    gated.signal();
+    assert_eq!(gated.look("true", 20), Health::Unknown(Unknown::Interrupted));
+    for health in gated.looks("true", 20, 2) {
+        assert_eq!(health, Health::Unknown(Unknown::Interrupted));
+    }
+    assert_eq!(gated.begun(), 0);
+}
+
+#[test]
+fn the_last_answer_comes_after_the_end_of_the_exec() {
+    let gated = Gated::new(Answer::RunsHere);
+    let (real, here) = (gated.fake.program(), gated.fake.folder().to_owned());
+    let ends_slowly = here.join("ends-slowly");
+    fs::rename(&real, &ends_slowly).expect("it is renamed");
+    let script =
+        format!("#!/bin/sh\n{} \"$@\"\nsleep 1\necho x >> {}/ended\n", ends_slowly.display(), here.display());
+    fs::write(&real, script).expect("the script is written");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).expect("it is made executable");
+    std::thread::scope(|scope| {
+        for code in 0..4 {
+            let gated = &gated;
+            scope.spawn(move || gated.look(&format!("exit {code}"), 20));
+        }
+        gated.open();
+    });
+    assert_eq!(gated.lines_of("ended"), gated.begun(), "what is restarted now has nothing of ours in it");
 }

@@ -69,7 +69,7 @@ impl Agent for Parrot {
         Box::new(self.stdout.take().expect("it is taken once"))
     }
 
-    fn finish(&mut self, _: Duration) -> (Option<i32>, String) {
+    fn finish(&mut self, _: Duration, _: &Interrupt) -> (Option<i32>, String) {
         (Some(0), String::new())
     }
 }

@@ -74,16 +74,16 @@ impl<'a, A: Agent> Run<'a, A> {
         match self.step(dialogue::START) {
             Some(Step::Started) => {}
             Some(Step::Ended(RunResult::Interrupted)) => {
-                self.line.close();
+                self.line.close(self.interrupt);
                 return RunResult::Interrupted;
             }
             Some(Step::Ended(RunResult::Failed(why @ Unknown::Other(_)))) => {
-                self.line.close();
+                self.line.close(self.interrupt);
                 return RunResult::Failed(why);
             }
             heard => {
                 let silent = heard.is_none();
-                let (exit, stderr) = self.line.close();
+                let (exit, stderr) = self.line.close(self.interrupt);
                 if silent && stderr.trim().is_empty() {
                     return RunResult::Failed(Unknown::EngineSilent { after: dialogue::START });
                 }
@@ -93,7 +93,7 @@ impl<'a, A: Agent> Run<'a, A> {
         self.line.order("run\n".into());
         let began = self.line.now();
         let result = self.wait(began + timeout, at_timeout);
-        let (_, stderr) = self.line.close();
+        let (_, stderr) = self.line.close(self.interrupt);
         match result {
             RunResult::Failed(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
                 RunResult::Failed(Unknown::CannotFork("the container".into()))

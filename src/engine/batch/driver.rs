@@ -82,9 +82,9 @@ impl<A: Agent> Line<A> {
 
     /// Closes standard input, which ends the agent, and waits bounded for the client: its exit code and
     /// standard error.
-    pub(super) fn close(mut self) -> (Option<i32>, String) {
+    pub(super) fn close(mut self, interrupt: &Interrupt) -> (Option<i32>, String) {
         self.orders = None;
-        self.child.finish(FAREWELL)
+        self.child.finish(FAREWELL, interrupt)
     }
 }
 

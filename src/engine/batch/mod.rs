@@ -40,9 +40,9 @@ pub trait Agent {
     fn take_stdin(&mut self) -> Box<dyn Write + Send>;
     /// What the shell prints.
     fn take_stdout(&mut self) -> Box<dyn Read + Send>;
-    /// Waits bounded for the end after stdin was dropped; kills the client if needed; returns the exit code
-    /// if there is any, and the capped text of standard error.
-    fn finish(&mut self, within: Duration) -> (Option<i32>, String);
+    /// Waits bounded for the end after stdin was dropped, and after a signal only briefly; kills the client if
+    /// needed; returns the exit code if there is any, and the capped text of standard error.
+    fn finish(&mut self, within: Duration, interrupt: &Interrupt) -> (Option<i32>, String);
 }
 
 /// What happens while the checks are made.
@@ -137,7 +137,7 @@ fn converse(
         }
     };
     let nothing = matches!(why, Some(Unknown::CutOff(_))) && !talk.started();
-    let (exit, stderr) = line.close();
+    let (exit, stderr) = line.close(interrupt);
     let why = match why {
         Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
             classify(&talk.noise(), &stderr, exit)
@@ -187,7 +187,7 @@ pub fn remove_marker(child: impl Agent, service: &ServiceName) -> Result<bool, U
             _ => {}
         }
     }
-    let (exit, stderr) = line.close();
+    let (exit, stderr) = line.close(&Interrupt::default());
     match answer {
         Some(Ok(was_there)) => Ok(was_there),
         Some(Err(why)) if stderr.trim().is_empty() => Err(Unknown::Other(why)),

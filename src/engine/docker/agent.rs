@@ -11,6 +11,8 @@ use crate::process::{self, Collector, End, Interrupt};
 
 /// Kept of the client's own error messages.
 const ERROR_CAP: usize = 16 * 1024;
+/// How long the client may take to end after a signal: it only has to pass on that its standard input has ended.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// A running `docker exec -i … sh`. Dropped early, its client is killed; what runs in the container is
 /// bounded by the script there.
@@ -59,9 +61,15 @@ impl batch::Agent for ExecAgent {
         }
     }
 
-    fn finish(&mut self, within: Duration) -> (Option<i32>, String) {
+    fn finish(&mut self, within: Duration, interrupt: &Interrupt) -> (Option<i32>, String) {
         drop(self.child.stdin.take());
-        let code = match process::wait(&mut self.child, Instant::now() + within, &Interrupt::default()) {
+        let until = Instant::now() + within;
+        let mut end = process::wait(&mut self.child, until, interrupt);
+        if matches!(end, End::Interrupted) {
+            let soon = until.min(Instant::now() + HASTE);
+            end = process::wait(&mut self.child, soon, &Interrupt::default());
+        }
+        let code = match end {
             End::Exited(code) => Some(code),
             End::TimedOut | End::Interrupted => {
                 process::end(&mut self.child, Duration::ZERO);
@@ -84,6 +92,9 @@ impl Drop for ExecAgent {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use batch::Agent;
 
@@ -97,7 +108,7 @@ mod tests {
         let mut agent = start("echo", user).unwrap();
         let mut text = String::new();
         agent.take_stdout().read_to_string(&mut text).unwrap();
-        assert_eq!(agent.finish(Duration::from_secs(60)), (Some(0), String::new()));
+        assert_eq!(agent.finish(Duration::from_secs(60), &Interrupt::default()), (Some(0), String::new()));
         text
     }
 
@@ -109,9 +120,21 @@ mod tests {
 
     #[test]
     fn what_the_client_says_in_error_is_kept() {
-        let (code, text) = start("ls", None).unwrap().finish(Duration::from_secs(60));
+        let (code, text) = start("ls", None).unwrap().finish(Duration::from_secs(60), &Interrupt::default());
         assert_eq!(code, Some(2));
         assert!(text.contains("be34"), "{text}");
+    }
+
+    #[test]
+    fn a_client_that_ends_late_is_not_waited_for_after_a_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("ends-late");
+        std::fs::write(&program, "#!/bin/sh\nsleep 20\nexit 7\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let interrupt = Interrupt::default();
+        interrupt.flag().store(15, Ordering::SeqCst);
+        let mut agent = start(program.to_str().unwrap(), None).unwrap();
+        assert_eq!(agent.finish(Duration::from_secs(60), &interrupt), (None, String::new()));
     }
 
     #[test]

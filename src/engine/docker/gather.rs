@@ -2,17 +2,21 @@
 //!
 //! While an exec is being started in a container, further looks there wait at its *desk*, and then go together in
 //! the next one. So a lone look goes at once, and many at a time cost few execs. Each is answered when its own check
-//! is over: nobody waits for the time-out of another.
+//! is over, and an exec that does not start is not waited for: nobody waits for the time-out of another.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::DockerCli;
 use crate::check::Look;
 use crate::config::model::{HealthCheck, ServiceName};
 use crate::engine::{ContainerRef, Request, batch};
+
+/// How long a look waits for the start of another's exec; mostly that takes a fraction of it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// In which container, as which user.
 type Desk = (ContainerRef, Option<String>);
@@ -27,12 +31,17 @@ struct Waiting {
     service: ServiceName,
     check: HealthCheck,
     env: Vec<(String, String)>,
+    since: Instant,
     answer: Sender<Look>,
 }
 
 impl Waiting {
     fn request<'w>(&'w self, user: Option<&'w str>) -> Request<'w> {
         Request { service: &self.service, check: &self.check, env: &self.env, user }
+    }
+
+    fn is_late(&self) -> bool {
+        self.since.elapsed() >= PATIENCE
     }
 }
 
@@ -45,6 +54,7 @@ impl Gather {
             service: request.service.clone(),
             check: request.check.clone(),
             env: request.env.to_vec(),
+            since: Instant::now(),
             answer,
         };
         let first = match self.desks().entry(desk.clone()) {
@@ -58,9 +68,32 @@ impl Gather {
             }
         };
         if let Some(waiting) = first {
-            Turn { gather: self.clone(), docker: docker.clone(), desk }.send(vec![waiting]);
+            self.turn(docker, &desk).send(vec![waiting]);
         }
-        look.recv().ok()
+        match look.recv_timeout(PATIENCE) {
+            Ok(look) => Some(look),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                self.overtake(docker, &desk);
+                look.recv().ok()
+            }
+        }
+    }
+
+    /// Sends all who wait at a desk beside the exec that does not start, where one of them has waited for too long.
+    fn overtake(&self, docker: &DockerCli, desk: &Desk) {
+        let mut all = match self.desks().get_mut(desk) {
+            Some(waiting) if waiting.iter().any(Waiting::is_late) => std::mem::take(waiting),
+            _ => return,
+        };
+        while !all.is_empty() {
+            let rest = all.split_off(all.len().min(batch::SIDE_BY_SIDE));
+            self.turn(docker, desk).send(std::mem::replace(&mut all, rest));
+        }
+    }
+
+    fn turn(&self, docker: &DockerCli, desk: &Desk) -> Turn {
+        Turn { gather: self.clone(), docker: docker.clone(), desk: desk.clone() }
     }
 
     /// Whatever panicked meanwhile, those who wait still do.
@@ -70,6 +103,8 @@ impl Gather {
 }
 
 /// The right to start an exec at a desk. When it ends, those who gathered there go next, or the desk is free.
+///
+/// There may be several at a desk after one of them took too long; whichever ends first sees to those who wait.
 struct Turn {
     gather: Gather,
     docker: DockerCli,
@@ -115,7 +150,6 @@ impl Drop for Turn {
             return;
         }
         drop(desks);
-        let Self { gather, docker, desk } = self;
-        Self { gather: gather.clone(), docker: docker.clone(), desk: desk.clone() }.send(next);
+        self.gather.turn(&self.docker, &self.desk).send(next);
     }
 }

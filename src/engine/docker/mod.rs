@@ -179,6 +179,9 @@ impl DockerCli {
                 batch::Step::Look(index, look) => batch::Step::Look(index, named(look, container)),
             });
         };
+        if self.interrupt.is_set() {
+            return vec![Look::unknown(Unknown::Interrupted); requests.len()];
+        }
         let ahead = self.ahead.take(container, user);
         // One that never spoke may have failed before the container was what the listing says it is.
         let looks =
