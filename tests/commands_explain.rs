@@ -373,6 +373,12 @@ fn every_other_end_is_one_row() {
             "no step is left would be left alone, no strategy is left for a recoverable failure, a person must act",
         ),
         (
+            json!({"cleanup_cmd": "rm -rf /tmp/lock; curl -u me:secret@host"}),
+            json!({}),
+            1,
+            "restart would look again, then restart it (attempt 1 of 3): rm -rf /tmp/lock; curl -u me:***, then token=*** ./start &",
+        ),
+        (
             json!({"fallback_cmd": "PASSWORD=x ./less"}),
             json!({"consecutive_failures": 5, "chain": chain(false)}),
             1,

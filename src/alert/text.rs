@@ -180,9 +180,12 @@ fn head(story: &Story, out: &mut Lines) {
     let (status, attempt, action) = match story.kind {
         AlertKind::ServiceRecoveryFailed => ("Failed health check", "Failed", "Manual intervention needed"),
         AlertKind::ServiceCrashLoop => ("Failed health check", "Given up", "Manual intervention needed"),
+        AlertKind::ServiceDown if story.restart_command.is_some() => {
+            ("Failed health check", "None at this look", "Manual intervention needed")
+        }
         AlertKind::ServiceDown => ("Failed health check", "None configured", "Manual intervention needed"),
         AlertKind::ServiceDegraded => {
-            ("Degraded, its fallback runs", "Failed", "Look after it before its fallback is not enough")
+            ("Degraded, its fallback runs", "Fallback", "Look after it before its fallback is not enough")
         }
         AlertKind::CheckImpossible => {
             ("Cannot be checked", "None, its health is not known", "Make the check possible again")

@@ -32,9 +32,6 @@ const STRATEGIES: [(&str, Strategy); 4] = [
     ("fallback", Strategy::Fallback),
 ];
 
-/// More steps than this are no plan but a loop.
-const LONGEST_CHAIN: usize = 10;
-
 /// What was written; `None`: not set, or wrong and complained of.
 #[derive(Default)]
 pub(super) struct PolicyKeys<'a, 't> {
@@ -162,12 +159,16 @@ fn chains(field: &Field<'_, '_>) -> Option<ChainKeys> {
 /// An empty chain is one: nothing is done.
 fn steps(field: &Field<'_, '_>) -> Option<Vec<Strategy>> {
     let items = field.list("a list such as [\"restart\", \"fallback\"]")?;
-    if items.len() > LONGEST_CHAIN {
-        field.error(format!("at most {LONGEST_CHAIN} steps"));
-        return None;
+    let mut steps: Vec<Strategy> = Vec::new();
+    for item in &items {
+        let step = item.word(&STRATEGIES)?;
+        if steps.contains(&step) {
+            item.error(format!("\"{}\" stands there twice; each step is made once a pass", step.as_str()));
+            return None;
+        }
+        steps.push(step);
     }
-    let steps: Vec<Option<Strategy>> = items.iter().map(|item| item.word(&STRATEGIES)).collect();
-    steps.into_iter().collect()
+    Some(steps)
 }
 
 /// `{"attempts": 4, "base_delay_seconds": 1}`

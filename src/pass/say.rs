@@ -68,10 +68,12 @@ pub(super) fn would(config: &Config, service: &Service, decision: &Decision) -> 
 fn what(config: &Config, service: &Service, action: Action) -> String {
     let container = service.container.as_deref().unwrap_or_default();
     let engine = &config.recovery.engine;
+    let cleanup =
+        service.policy.cleanup_cmd.as_deref().map_or_else(String::new, |text| mask(text) + ", then ");
     match action {
-        Action::Command => mask(service.restart_cmd.as_deref().unwrap_or_default()),
+        Action::Command => cleanup + &mask(service.restart_cmd.as_deref().unwrap_or_default()),
         Action::StartContainer => format!("{engine} start {container}"),
-        Action::RestartContainer => format!("{engine} restart {container}"),
+        Action::RestartContainer => format!("{cleanup}{engine} restart {container}"),
     }
 }
 

@@ -11,7 +11,7 @@ use recovery::engine::ContainerEnd;
 use recovery::event::{Event, EventKind};
 use recovery::outbox::Outbox;
 use recovery::pass::Outcome;
-use recovery::state::AlertKind;
+use recovery::state::{AlertKind, ServiceState};
 
 use super::scenario::Scenario;
 use crate::world::engine::Act;
@@ -49,13 +49,29 @@ pub struct Truth<'s> {
     damaged: BTreeSet<String>,
     /// Passes in a row that saw each service down at last.
     down: BTreeMap<String, u32>,
-    /// Services that run in a reduced way, with the begin of their chain.
-    degraded: BTreeMap<String, Timestamp>,
+    /// Services that run in a reduced way.
+    degraded: BTreeMap<String, Reduced>,
 }
 
 /// Whether it is no restart: its window does not count it.
 fn is_of_its_own(act: &Act) -> bool {
     act.call.starts_with("cleanup ") || act.call.starts_with("fallback ")
+}
+
+/// What runs in a reduced way, as its state tells: the begin of its chain, since when, and in which run of its
+/// container.
+#[derive(Clone, Copy)]
+struct Reduced {
+    began: Timestamp,
+    since: Timestamp,
+    run: Option<Timestamp>,
+}
+
+impl Reduced {
+    fn of(state: &ServiceState) -> Option<Self> {
+        let chain = state.chain.as_ref()?;
+        Some(Self { began: chain.began, since: chain.degraded_since?, run: chain.degraded_in })
+    }
 }
 
 fn is_down(health: Option<&Health>) -> bool {
@@ -116,6 +132,9 @@ impl<'s> Truth<'s> {
                 *at = (*at).min(now);
             }
             restarts.retain(|at| now - *at < Duration::from_secs(spec.window));
+        }
+        for reduced in self.degraded.values_mut() {
+            (reduced.began, reduced.since) = (reduced.began.min(now), reduced.since.min(now));
         }
     }
 
@@ -233,11 +252,16 @@ impl<'s> Truth<'s> {
             matches!(act.seen[&name].last(), Some(Health::Unhealthy(Failure::Exit { code: 78, .. })));
         let restarts = call.starts_with("run ") || call.starts_with("restart ");
         assert!(!(critical && restarts), "{call}: no restart mends that");
-        if let Some(began) = self.degraded.get(&name)
-            && !self.scenario.clock_jumps
-        {
-            let over = act.at - *began >= Duration::from_secs(spec.window);
-            assert!(over, "{call}: it is degraded, and its chain began {began}");
+        if let Some(reduced) = self.degraded.get(&name) {
+            let over = act.at - reduced.began.min(act.at) >= Duration::from_secs(spec.window);
+            let gone = match self.scenario.home(i) {
+                Some(home) => act
+                    .containers
+                    .get(&home)
+                    .is_none_or(|run| run.state != "running" || run.started_at != reduced.run),
+                None => act.uptime < act.at - reduced.since.min(act.at),
+            };
+            assert!(over || gone, "{call}: it is degraded, its chain began {}", reduced.began);
         }
     }
 
@@ -262,19 +286,15 @@ impl<'s> Truth<'s> {
             }
             match outcome {
                 Some(Outcome::Degraded(_)) if !self.scenario.disk_fails => {
-                    let chain = stage.state(&name).chain.expect("what is degraded has a chain");
-                    assert!(chain.degraded_since.is_some());
-                    self.degraded.insert(name, chain.began);
+                    let reduced = Reduced::of(&stage.state(&name)).expect("it is remembered");
+                    self.degraded.insert(name, reduced);
                 }
                 Some(Outcome::Left(_) | Outcome::NotDue | Outcome::OtherPass(_)) => {}
                 // What a pass that was cut did of it is told by what it left.
-                None if !self.scenario.disk_fails => {
-                    let chain = stage.state(&name).chain.filter(|chain| chain.degraded_since.is_some());
-                    match chain {
-                        Some(chain) => drop(self.degraded.insert(name, chain.began)),
-                        None => drop(self.degraded.remove(&name)),
-                    }
-                }
+                None if !self.scenario.disk_fails => match Reduced::of(&stage.state(&name)) {
+                    Some(reduced) => drop(self.degraded.insert(name, reduced)),
+                    None => drop(self.degraded.remove(&name)),
+                },
                 _ => drop(self.degraded.remove(&name)),
             }
         }
