@@ -355,3 +355,27 @@ fn an_ordinary_users_settings_that_cannot_be_kept_are_said() {
     disk.free();
     pass().expect_code(0);
 }
+
+#[test]
+fn an_event_that_cannot_be_kept_is_posted_after_those_that_wait_or_not_at_all() {
+    let Some((mut fixture, _ntfy, disk)) = on_small_disk("size=256k", "true") else { return };
+    let hook = Hook::start();
+    fixture.config["notifications"] = json!({"webhook": {"url": hook.url("/hook")}});
+    hook.always(Some(Reply::Close));
+    fixture.pass().expect_code(1);
+    disk.fill();
+    set_up(&fixture);
+    hook.always(Some(Reply::status(503, "busy")));
+    fixture.pass().expect_code(74);
+    let asked = hook.requests().iter().filter(|r| r.body.windows(9).any(|w| w == b"RECOVERED")).count();
+    assert_eq!(asked, 0, "not before what waits: {}", fixture.log());
+    hook.always(None);
+    fixture.pass().expect_code(74);
+    assert_eq!(hook.told(), ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web"], "{}", fixture.log());
+    disk.free();
+    for code in [0, 0] {
+        fixture.pass().expect_code(code);
+    }
+    assert_eq!(hook.told().last().map(String::as_str), Some("COMPONENT_RECOVERED web"), "{}", fixture.log());
+    assert!(fixture.outbox().is_empty());
+}

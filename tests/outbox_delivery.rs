@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use recovery::alert::text::Story;
@@ -14,7 +14,8 @@ use recovery::config::model::ServiceName;
 use recovery::event::{Change, Component, Event, EventKind};
 use recovery::journal::{self, Format};
 use recovery::notify::{Notifier, NotifyError};
-use recovery::outbox::{self, BUDGET, Outbox};
+use recovery::outbox::{self, BUDGET, Outbox, Sending};
+use recovery::process::Interrupt;
 use recovery::state::AlertKind;
 use recovery::store::{FileLock, Lock};
 use time::macros::datetime;
@@ -90,8 +91,21 @@ fn failed(service: &str, second: i64) -> Alert {
     alert(service, AlertKind::ServiceRecoveryFailed, "1", second, topic("ops"))
 }
 
+fn as_it_is(_: &Alert) -> Delivery {
+    Delivery::AsItIs
+}
+
+fn sending<'a>(
+    notifier: &'a dyn Notifier,
+    clock: &'a dyn Clock,
+    judge: &'a dyn Fn(&Alert) -> Delivery,
+) -> Sending<'a> {
+    static NEVER: LazyLock<Interrupt> = LazyLock::new(Interrupt::default);
+    Sending { notifier, clock, interrupt: &NEVER, judge, budget: BUDGET }
+}
+
 fn deliver(outbox: &Outbox, receiver: &Receiver) -> outbox::Report {
-    deliver_judged(outbox, receiver, &|_| Delivery::AsItIs)
+    deliver_judged(outbox, receiver, &as_it_is)
 }
 
 fn deliver_judged(
@@ -99,7 +113,7 @@ fn deliver_judged(
     receiver: &Receiver,
     judge: &dyn Fn(&Alert) -> Delivery,
 ) -> outbox::Report {
-    outbox.deliver(receiver, &TestClock::default(), BUDGET, judge).unwrap()
+    outbox.deliver(&sending(receiver, &TestClock::default(), judge)).unwrap()
 }
 
 fn files(folder: &Path) -> usize {
@@ -307,7 +321,7 @@ fn sending_ends_with_its_time() {
         outbox.put(&failed(&format!("s{n}"), n)).unwrap();
     }
     let clock = TestClock::default();
-    let report = outbox.deliver(&Slow(&clock), &clock, BUDGET, &|_| Delivery::AsItIs).unwrap();
+    let report = outbox.deliver(&sending(&Slow(&clock), &clock, &as_it_is)).unwrap();
     assert_eq!((report.delivered.len(), report.waiting), (4, 6));
 }
 
@@ -325,9 +339,8 @@ fn what_is_put_while_somebody_sends_is_sent_too() {
     let dir = tempfile::tempdir().unwrap();
     let outbox = Outbox::new(dir.path());
     outbox.put(&failed("web", 0)).unwrap();
-    let report = outbox
-        .deliver(&Putting(&outbox, Mutex::new(false)), &TestClock::default(), BUDGET, &|_| Delivery::AsItIs)
-        .unwrap();
+    let putting = Putting(&outbox, Mutex::new(false));
+    let report = outbox.deliver(&sending(&putting, &TestClock::default(), &as_it_is)).unwrap();
     assert_eq!((report.delivered.len(), report.waiting), (2, 0));
 }
 
@@ -374,7 +387,7 @@ fn where_nothing_can_be_kept_it_is_said_and_sent_at_once() {
 
     let alerts = [failed("a", 0), failed("b", 0), failed("c", 0)];
     let receiver = Receiver::that_says([refused(), Ok(()), later()]);
-    let report = outbox::send_now(&alerts, &receiver, &TestClock::default(), BUDGET);
+    let report = outbox.send_now(&sending(&receiver, &TestClock::default(), &as_it_is), &alerts);
     assert_eq!((report.delivered.len(), report.waiting), (1, 2));
     assert_eq!(report.stopped.as_deref(), Some("HTTP 503"));
 }

@@ -125,7 +125,7 @@ fn what_is_refused_for_now_waits_and_comes_in_order_and_as_it_was() {
         // An HTTP client may try a connection that was closed under it a second time.
         assert!((1..=2).contains(&hook.requests().len()), "{reply:?}");
         assert_eq!(fixture.outbox().len(), 1, "{reply:?}");
-        assert_eq!(fixture.count("1 alert waits for the next pass (webhook: "), 1, "{}", fixture.log());
+        assert_eq!(fixture.count("1 event waits for the next pass (webhook: "), 1, "{}", fixture.log());
         up(&fixture, "web");
         fixture.pass().expect_code(75);
         assert_eq!(fixture.outbox().len(), 2, "{reply:?}");
@@ -283,7 +283,7 @@ fn a_configuration_that_became_invalid_still_delivers_what_waits() {
     fixture.config["services"]["web"]["health_check"]["type"] = json!("guess");
     let done = fixture.pass().expect_code(78);
     assert_eq!(hook.told(), ["COMPONENT_DOWN web"], "{}", done.stderr);
-    assert!(done.stderr.contains("delivered event COMPONENT_DOWN web"), "{}", done.stderr);
+    assert!(done.stderr.contains("delivered to the webhook: web is down"), "{}", done.stderr);
     assert_eq!(hook.requests().last().and_then(|r| r.header("x-key").map(str::to_owned)), Some("k1".into()));
 }
 

@@ -11,7 +11,8 @@ use recovery::clock::{Clock, Timestamp};
 use recovery::config::model::ServiceName;
 use recovery::history;
 use recovery::notify::{Notifier, NotifyError};
-use recovery::outbox::Outbox;
+use recovery::outbox::{Outbox, Sending};
+use recovery::process::Interrupt;
 use recovery::state::{AlertKind, ServiceState};
 use recovery::store::{Lock, Markers, Place, Store, parse_marker};
 use time::macros::datetime;
@@ -75,7 +76,10 @@ fn alert(folder: &Path, data: &[u8]) {
     fs::write(folder.join("outbox/1.json"), data).expect("the alert is written");
     let states = |_: &str| serde_json::from_slice::<ServiceState>(data).ok();
     let judge = |alert: &Alert| incident::judge(alert, &states);
-    let report = outbox.deliver(&Yes, &Still, HOUR, &judge).expect("the outbox can be read");
+    let interrupt = Interrupt::default();
+    let sending =
+        Sending { notifier: &Yes, clock: &Still, interrupt: &interrupt, judge: &judge, budget: HOUR };
+    let report = outbox.deliver(&sending).expect("the outbox can be read");
     assert_eq!(report.waiting, 0);
     assert_eq!(report.delivered.len() + report.damaged.len(), 1);
     for folder in ["outbox/damaged", "outbox/owed"].map(|name| folder.join(name)) {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use crate::alert::incident::{self, Policy};
 use crate::alert::text::Story;
-use crate::alert::{self, Report, machine_destinations};
+use crate::alert::{self, Alert, Report, machine_destinations};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, default_state_dir, process_env};
+use crate::event::Level;
 use crate::exit_code::ExitCode;
 use crate::machine;
 use crate::notify::Notifiers;
-use crate::outbox::{self, BUDGET, Outbox};
+use crate::outbox::{self, BUDGET, Outbox, Sending};
 use crate::process::Interrupt;
 use crate::state::{AlertKind, ServiceState};
 use crate::store::{LastGood, Lock, Markers, Store, StoreError, Subject};
@@ -34,17 +35,22 @@ pub fn tell(path: &Path, error: &ConfigError) -> Result<ExitCode, StoreError> {
     let store = Store::at(&good.state_dir, Markers::in_folders(&good.state_dir, &[]));
     let outbox = Outbox::new(&good.state_dir);
     let notifiers = Notifiers::new(&good.notifications);
+    let state_of = |key: &str| store.load(Subject::from_key(key)?).ok();
+    let judge = |alert: &Alert| incident::judge(alert, &state_of);
+    // A signal ends this program as it ends any other: what was not delivered waits.
+    let interrupt = Interrupt::default();
+    let sending =
+        Sending { notifier: &notifiers, clock: &clock, interrupt: &interrupt, judge: &judge, budget: BUDGET };
     let tell = |state: &mut ServiceState| {
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
         let due = incident::advance_configuration(state, false, policy, clock.now());
-        due.is_none_or(|due| keep(&report(&path, error, &good, &due, &clock), &outbox, &notifiers, &clock))
+        due.is_none_or(|due| keep(&report(&path, error, &good, &due, &clock), &outbox, &sending))
     };
     if let Err(error) = remembering(&store, &clock, &tell) {
         crate::complain!("error: {error}; this is told without remembering that it was");
         tell(&mut ServiceState::new(Subject::Configuration.key()));
     }
-    let state_of = |key: &str| store.load(Subject::from_key(key)?).ok();
-    let sent = outbox.deliver(&notifiers, &clock, BUDGET, &|alert| incident::judge(alert, &state_of))?;
+    let sent = outbox.deliver(&sending)?;
     say(&sent);
     Ok(ExitCode::Config)
 }
@@ -80,7 +86,7 @@ fn set_aside_damaged(store: &Store, clock: &dyn Clock) -> Result<Option<StoreErr
 
 /// Puts the alerts into the outbox; where they cannot be kept there they are sent at once. Whether all are
 /// kept or sent.
-fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clock) -> bool {
+fn keep(report: &Report, outbox: &Outbox, sending: &Sending<'_>) -> bool {
     if report.to.is_empty() {
         crate::complain!("note: nobody is told of this: no notifications were configured");
     }
@@ -91,7 +97,7 @@ fn keep(report: &Report, outbox: &Outbox, notifiers: &Notifiers, clock: &dyn Clo
             unkept.push(alert);
         }
     }
-    let sent = outbox::send_now(&unkept, notifiers, clock, BUDGET);
+    let sent = outbox.send_now(sending, &unkept);
     say(&sent);
     sent.unsent.is_empty()
 }
@@ -124,15 +130,11 @@ fn report(
 }
 
 fn say(sent: &outbox::Report) {
-    for alert in &sent.delivered {
-        crate::complain!("note: delivered {}", alert.name());
-    }
-    for (alert, why) in &sent.rejected {
-        crate::complain!("error: the alert {:?} was refused for good: {why}", alert.title);
-    }
-    if let (true, Some(why)) = (sent.waiting > 0, &sent.stopped) {
-        let wait = if sent.waiting == 1 { "alert waits" } else { "alerts wait" };
-        crate::complain!("note: {} {wait} for the next pass ({why})", sent.waiting);
+    for (level, text) in sent.lines() {
+        match level {
+            Level::Error => crate::complain!("error: {text}"),
+            _ => crate::complain!("note: {text}"),
+        }
     }
     for error in &sent.errors {
         crate::complain!("error: {error}");

@@ -142,7 +142,7 @@ pub(super) fn in_the_world<T>(
     let world = World {
         clock: &clock,
         engine: &LocalEngine::new(&config.recovery, interrupt.clone(), exe),
-        notifier: &Notifiers::new(&config.notifications),
+        notifier: &Notifiers::new(&config.notifications).heeding(&interrupt),
         store,
         journal,
         interrupt: &interrupt,

@@ -39,6 +39,11 @@ impl Context<'_> {
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
+
+    /// Whether it is set, to nothing: somebody says that there is no such thing.
+    pub(super) fn is_emptied(&self, name: &str) -> bool {
+        (self.env)(name).is_some_and(|value| value.is_empty())
+    }
 }
 
 /// One value and where it stands.

@@ -226,6 +226,10 @@ fn webhook(field: &Field<'_, '_>) -> Option<Webhook> {
         }
         (None, Some(env)) => {
             let variable = variable(&env)?;
+            if env.cx.is_emptied(&variable) {
+                env.warn(format!("environment variable {variable} is empty: there is no webhook"));
+                return None;
+            }
             let value = env.cx.variable(&variable);
             match value.as_deref().map(webhook_url) {
                 None => env.warn(format!(

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Notifier, NotifyError};
+use super::{GRACE, Notifier, NotifyError};
 use crate::alert::Alert;
 use crate::alert::text::{cut_chars, line};
 use crate::process::{self, End, Interrupt};
@@ -19,26 +19,31 @@ const SAID_MAX: u64 = 1000;
 #[derive(Debug, Clone)]
 pub struct CommandNotifier {
     text: String,
+    interrupt: Interrupt,
 }
 
 impl CommandNotifier {
     /// Runs that text with bash, or with sh where there is none.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned() }
+        Self { text: text.to_owned(), interrupt: Interrupt::default() }
+    }
+
+    pub(super) fn heeding(self, interrupt: &Interrupt) -> Self {
+        Self { interrupt: interrupt.clone(), ..self }
     }
 }
 
 impl Notifier for CommandNotifier {
     fn send(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError> {
-        run(&self.text, alert, left.min(TIMEOUT)).map_err(|why| {
+        run(&self.text, alert, left.min(TIMEOUT), &self.interrupt).map_err(|why| {
             let why = cut_chars(&line(&why), 300);
             NotifyError::Later(format!("notification command: {why}"))
         })
     }
 }
 
-fn run(text: &str, alert: &Alert, left: Duration) -> Result<(), String> {
+fn run(text: &str, alert: &Alert, left: Duration, interrupt: &Interrupt) -> Result<(), String> {
     // Its words go to memory, not to a pipe: nothing it leaves running can hold us up.
     let mut said = process::scratch().ok();
     let mut child = spawn("bash", text, alert, said.as_ref())
@@ -48,12 +53,19 @@ fn run(text: &str, alert: &Alert, left: Duration) -> Result<(), String> {
         // A body fits into a pipe's buffer, so this never waits; a command may also not care to read it.
         let _ = stdin.write_all(alert.body.as_bytes());
     }
-    // A signal to us is no reason to tear an alert in two: the time that is left is short anyway.
-    match process::wait(&mut child, Instant::now() + left, &Interrupt::default()) {
+    let mut end = process::wait(&mut child, Instant::now() + left, interrupt);
+    if end == End::Interrupted {
+        // An alert is not torn in two where a moment more delivers it.
+        end = process::wait(&mut child, Instant::now() + left.min(GRACE), &Interrupt::default());
+    }
+    match end {
         End::Exited(0) => Ok(()),
         End::Exited(code) => Err(format!("exit {code}{}", last_words(said.as_mut()))),
         End::TimedOut | End::Interrupted => {
             process::end(&mut child, Duration::ZERO);
+            if interrupt.is_set() {
+                return Err("was ended by a signal".to_owned());
+            }
             Err(format!("was ended after {:.0} s", left.as_secs_f64()))
         }
     }

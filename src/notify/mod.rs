@@ -11,10 +11,14 @@ use thiserror::Error;
 
 use crate::alert::{Alert, Destination};
 use crate::config::model::Notifications;
+use crate::process::Interrupt;
 
 pub use self::command::CommandNotifier;
 pub use self::ntfy::Ntfy;
 pub use self::webhook::WebhookNotifier;
+
+/// How long the answer to a message is still waited for after a signal.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Why an alert was not delivered. The texts are masked and on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,6 +29,9 @@ pub enum NotifyError {
     /// It will never be taken as it is: 400, 413.
     #[error("{0}")]
     Rejected(String),
+    /// Nobody is there any more who could take it: the configuration names no webhook.
+    #[error("no webhook is configured any more")]
+    Homeless,
 }
 
 /// Delivers alerts.
@@ -55,6 +62,16 @@ impl Notifiers {
             webhook: notifications.webhook.clone().map(WebhookNotifier::new),
         }
     }
+
+    /// Gives up a message that is under way soon after a signal.
+    #[must_use]
+    pub fn heeding(self, interrupt: &Interrupt) -> Self {
+        Self {
+            ntfy: self.ntfy.map(|ntfy| ntfy.heeding(interrupt)),
+            command: self.command.map(|command| command.heeding(interrupt)),
+            webhook: self.webhook.map(|webhook| webhook.heeding(interrupt)),
+        }
+    }
 }
 
 impl Notifier for Notifiers {
@@ -68,7 +85,7 @@ impl Notifier for Notifiers {
             Destination::Command => {
                 self.command.as_ref().ok_or_else(|| gone("notification command"))?.send(alert, left)
             }
-            Destination::Webhook => self.webhook.as_ref().ok_or_else(|| gone("webhook"))?.send(alert, left),
+            Destination::Webhook => self.webhook.as_ref().ok_or(NotifyError::Homeless)?.send(alert, left),
         }
     }
 }

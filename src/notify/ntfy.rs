@@ -9,6 +9,7 @@ use super::{Notifier, NotifyError};
 use crate::alert::text::{cut_bytes, cut_chars, line};
 use crate::alert::{Alert, Destination};
 use crate::config::model::Token;
+use crate::process::Interrupt;
 
 /// The whole request's limit in bytes; the server's own is 8,192.
 const REQUEST_MAX: usize = 7999;
@@ -18,6 +19,7 @@ const REQUEST_MAX: usize = 7999;
 pub struct Ntfy {
     server: String,
     token: Token,
+    interrupt: Interrupt,
 }
 
 #[derive(Serialize)]
@@ -45,7 +47,11 @@ impl Ntfy {
     /// The server with that root URL.
     #[must_use]
     pub fn new(server: &str, token: Token) -> Self {
-        Self { server: format!("{}/", server.trim_end_matches('/')), token }
+        Self { server: format!("{}/", server.trim_end_matches('/')), token, interrupt: Interrupt::default() }
+    }
+
+    pub(super) fn heeding(self, interrupt: &Interrupt) -> Self {
+        Self { interrupt: interrupt.clone(), ..self }
     }
 
     /// The token, read now: a file may have been replaced since the last pass.
@@ -66,7 +72,7 @@ impl Ntfy {
 
     fn post(&self, body: &[u8], timeout: Duration) -> Result<(u16, String), NotifyError> {
         let token = self.token()?.map(|token| ("Authorization", format!("Bearer {token}")));
-        http::post(&self.server, token.as_slice(), body, timeout)
+        http::post(&self.server, token.as_slice(), body, timeout, &self.interrupt)
     }
 }
 
@@ -100,6 +106,7 @@ impl Ntfy {
         match error {
             NotifyError::Later(text) => NotifyError::Later(clean(text)),
             NotifyError::Rejected(text) => NotifyError::Rejected(clean(text)),
+            NotifyError::Homeless => NotifyError::Homeless,
         }
     }
 }

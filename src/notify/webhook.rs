@@ -7,6 +7,7 @@ use super::{Notifier, NotifyError};
 use crate::alert::Alert;
 use crate::alert::text::{cut_chars, line};
 use crate::config::model::{HeaderValue, Webhook, WebhookUrl};
+use crate::process::Interrupt;
 
 /// Shorter pieces of an address are no secret, and stand in many words.
 const SECRET_MIN: usize = 6;
@@ -15,13 +16,18 @@ const SECRET_MIN: usize = 6;
 #[derive(Debug, Clone)]
 pub struct WebhookNotifier {
     webhook: Webhook,
+    interrupt: Interrupt,
 }
 
 impl WebhookNotifier {
     /// That webhook, with what the environment held when the configuration was read.
     #[must_use]
     pub fn new(webhook: Webhook) -> Self {
-        Self { webhook }
+        Self { webhook, interrupt: Interrupt::default() }
+    }
+
+    pub(super) fn heeding(self, interrupt: &Interrupt) -> Self {
+        Self { interrupt: interrupt.clone(), ..self }
     }
 
     fn url(&self) -> Result<&str, NotifyError> {
@@ -40,8 +46,9 @@ impl WebhookNotifier {
     }
 
     fn post(&self, alert: &Alert, left: Duration) -> Result<(), NotifyError> {
+        let body = alert.body.as_bytes();
         let (status, said) =
-            http::post(self.url()?, &self.headers()?, alert.body.as_bytes(), left.min(TIMEOUT))?;
+            http::post(self.url()?, &self.headers()?, body, left.min(TIMEOUT), &self.interrupt)?;
         let said = said.lines().map(str::trim).find(|line| !line.is_empty());
         http::judge(status, &said.map_or_else(String::new, |said| format!(": {said}")))
     }
@@ -80,6 +87,7 @@ impl Notifier for WebhookNotifier {
         self.post(alert, left).map_err(|error| match error {
             NotifyError::Later(text) => NotifyError::Later(self.clean(&text)),
             NotifyError::Rejected(text) => NotifyError::Rejected(self.clean(&text)),
+            NotifyError::Homeless => NotifyError::Homeless,
         })
     }
 }

@@ -3,29 +3,35 @@
 //! Also kept there is who was told of a failure and not yet of its recovery (`owed/`), since a recovery is
 //! told only where a failure was. What is due is decided in `alert`, how it travels in `notify`.
 
+mod report;
 mod send;
+mod waiting;
 
 use std::fs::DirEntry;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Delivery, Destination};
-use crate::clock::{Clock, Timestamp};
-use crate::notify::Notifier;
+use crate::alert::{Alert, Destination};
+use crate::clock::Timestamp;
 use crate::state::AlertKind;
+use crate::store::StoreError;
 use crate::store::atomic::{self, Existing};
 use crate::store::lock::fnv1a;
-use crate::store::{FileLock, Lock, StoreError};
 
-use self::send::Sender;
-pub use self::send::{Report, send_now};
+pub use self::report::Report;
+pub use self::send::Sending;
+use self::waiting::Known;
+pub use self::waiting::Waiting;
 
 /// How long a pass sends alerts in all.
 pub const BUDGET: Duration = Duration::from_secs(30);
+/// So many events of a service wait for the webhook at most.
+const EVENTS_MAX: usize = 100;
 /// More of a file than this is not read.
 const CAP: u64 = 256 * 1024;
 /// Folders and files here hold topics, which are secrets.
@@ -37,15 +43,8 @@ const FILE_MODE: u32 = 0o600;
 pub struct Outbox {
     dir: PathBuf,
     counter: AtomicU32,
-}
-
-/// An alert that waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its file.
-    pub path: PathBuf,
-    /// It.
-    pub alert: Alert,
+    /// What was read of its files.
+    known: Mutex<Known>,
 }
 
 /// Somebody who was told of a failure and not yet of its recovery.
@@ -61,21 +60,21 @@ impl Outbox {
     /// The one below that state folder.
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
-        Self { dir: state_dir.join("outbox"), counter: AtomicU32::new(0) }
+        Self { dir: state_dir.join("outbox"), counter: AtomicU32::new(0), known: Mutex::default() }
     }
 
     /// Keeps an alert until it is delivered. Where the same is already waiting (a reminder of what was never
     /// delivered), nothing is added. A recovery settles what is owed to its destination.
     ///
     /// # Errors
-    /// [`StoreError`]; the caller then sends at once, with [`send_now`].
+    /// [`StoreError`]; the caller then sends at once, with [`Outbox::send_now`].
     pub fn put(&self, alert: &Alert) -> Result<(), StoreError> {
         atomic::create_folder(&self.dir, FOLDER_MODE)?;
-        let waiting = self.list()?.waiting;
         if alert.event.is_some() {
-            return self.put_event(alert, &waiting);
+            return self.put_event(alert);
         }
-        if !waiting.iter().any(|waiting| same(&waiting.alert, alert)) {
+        let known = self.known()?.0.values().any(|waiting| same(waiting, alert));
+        if !known {
             self.add(alert, 0)?;
         }
         if alert.kind == AlertKind::ServiceRecovered {
@@ -88,32 +87,17 @@ impl Outbox {
 
     /// Keeps a component's event behind those that wait, wherever the clock was put meanwhile. One that a pass
     /// put here which died before it could say so is not put here twice.
-    fn put_event(&self, event: &Alert, waiting: &[Waiting]) -> Result<(), StoreError> {
-        let mut of_it =
-            waiting.iter().filter(|w| w.alert.event.is_some() && w.alert.services == event.services);
-        let known = of_it.clone().any(|w| w.alert.event == event.event && when(&w.alert) == when(event));
-        if known || of_it.next_back().is_some_and(|last| last.alert.event == event.event) {
-            return Ok(());
-        }
-        let last = waiting.iter().filter_map(|w| number_of(&w.path)).max();
-        self.add(event, last.map_or(0, |last| last + 1))
-    }
-
-    /// What waits, oldest first. Files that cannot be understood are passed over.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read. That it is not there is no error.
-    pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        Ok(self.list()?.waiting)
-    }
-
-    /// Whether an alert of that incident waits.
-    ///
-    /// # Errors
-    /// As [`Outbox::waiting`].
-    pub fn waits_for(&self, service: &str, incident: &str) -> Result<bool, StoreError> {
-        let of_it = |w: &Waiting| w.alert.incidents.iter().any(|(s, i)| s == service && i == incident);
-        Ok(self.waiting()?.iter().any(of_it))
+    fn put_event(&self, event: &Alert) -> Result<(), StoreError> {
+        let least = {
+            let (waiting, _) = self.known()?;
+            let mut of_it = waiting.values().filter(|w| w.event.is_some() && w.services == event.services);
+            let known = of_it.clone().any(|w| w.event == event.event && when(w) == when(event));
+            if known || of_it.next_back().is_some_and(|last| last.event == event.event) {
+                return Ok(());
+            }
+            waiting.keys().filter_map(|path| number_of(path)).max().map_or(0, |last| last + 1)
+        };
+        self.add(event, least)
     }
 
     /// Where a failure of that service was delivered, and its recovery is not yet in the outbox.
@@ -134,41 +118,6 @@ impl Outbox {
         Ok(owed)
     }
 
-    /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later"
-    /// (then nothing more goes that way: ntfy, or the command).
-    /// One process sends at a time; the others wait for it within their budget, and send what it left.
-    ///
-    /// # Errors
-    /// Where the outbox cannot be read or locked. What concerns single files is in the report.
-    pub fn deliver(
-        &self,
-        notifier: &dyn Notifier,
-        clock: &dyn Clock,
-        budget: Duration,
-        judge: &dyn Fn(&Alert) -> Delivery,
-    ) -> Result<Report, StoreError> {
-        let mut report = Report::default();
-        let listing = self.list()?;
-        if listing.is_empty() {
-            return Ok(report);
-        }
-        let end = clock.monotonic() + budget;
-        let Lock::Held(_held) = FileLock::acquire_within(&self.dir.join(".lock"), budget, clock)? else {
-            report.waiting = listing.waiting.len();
-            report.stopped = Some("another process is sending".to_owned());
-            return Ok(report);
-        };
-        for folder in [self.dir.clone(), self.dir.join("owed")] {
-            atomic::sweep_old(&folder, clock.now());
-        }
-        let mut sender = Sender { outbox: self, notifier, clock, end, judge, closed: Vec::new(), report };
-        // Others may have put something in meanwhile, and leave it to us.
-        while sender.round()? {}
-        let mut report = sender.report;
-        report.waiting = self.list()?.waiting.len();
-        Ok(report)
-    }
-
     /// Writes the file; it sorts by the alert's time, or by `least` where that is later.
     fn add(&self, alert: &Alert, least: i128) -> Result<(), StoreError> {
         let content = serde_json::to_vec(alert).map_err(|e| StoreError::io("write", &self.dir, e.into()))?;
@@ -184,28 +133,6 @@ impl Outbox {
                 Err(e) => return Err(StoreError::io("write", &path, e)),
             }
         }
-    }
-
-    fn list(&self) -> Result<Listing, StoreError> {
-        let mut listing = Listing::default();
-        for entry in entries(&self.dir)? {
-            let (path, name) = (entry.path(), entry.file_name());
-            let name = name.to_string_lossy();
-            if name.starts_with('.') || !name.ends_with(".json") {
-                continue;
-            }
-            match atomic::read(&path, CAP) {
-                Ok(Some(content)) => match serde_json::from_slice(&content) {
-                    Ok(alert) => listing.waiting.push(Waiting { path, alert }),
-                    Err(_) => listing.damaged.push(path),
-                },
-                Ok(None) => {}
-                Err(StoreError::Damaged { path, .. }) => listing.damaged.push(path),
-                Err(e) => listing.errors.push(e),
-            }
-        }
-        listing.waiting.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(listing)
     }
 
     fn debt_file(&self, service: &str, to: &Destination) -> PathBuf {
@@ -245,19 +172,6 @@ impl Outbox {
         let to = folder.join(path.file_name().unwrap_or_default());
         std::fs::rename(path, &to).map_err(|e| StoreError::io("set aside", path, e))?;
         Ok(to)
-    }
-}
-
-#[derive(Default)]
-struct Listing {
-    waiting: Vec<Waiting>,
-    damaged: Vec<PathBuf>,
-    errors: Vec<StoreError>,
-}
-
-impl Listing {
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.damaged.is_empty() && self.errors.is_empty()
     }
 }
 

@@ -1,47 +1,118 @@
 //! Sending what waits: in order, one message at a time, and what follows from each answer.
 
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Outbox, Waiting, remove};
+use super::waiting::{Listing, Waiting};
+use super::{EVENTS_MAX, Outbox, Report, remove};
 use crate::alert::{Alert, Delivery, Destination, late};
 use crate::clock::Clock;
 use crate::notify::{Notifier, NotifyError};
+use crate::process::Interrupt;
 use crate::state::AlertKind;
-use crate::store::StoreError;
+use crate::store::atomic;
+use crate::store::{FileLock, Lock, StoreError};
 
-/// What came of sending.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// What was delivered, as it was sent.
-    pub delivered: Vec<Alert>,
-    /// What was refused for good, also in short form, with the server's reason; kept in `rejected/`.
-    pub rejected: Vec<(Alert, String)>,
-    /// What is left for the next pass.
-    pub waiting: usize,
-    /// Why sending ended early.
-    pub stopped: Option<String>,
-    /// Files that could not be understood; kept in `damaged/`.
-    pub damaged: Vec<PathBuf>,
-    /// Files that could not be read, moved or removed.
-    pub errors: Vec<StoreError>,
-    /// What could be neither kept nor sent; only of [`send_now`].
-    pub unsent: Vec<Alert>,
+/// For so long events are sent before it is looked whether an alert has come.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// By what means and within which limits alerts are sent.
+#[derive(Clone, Copy)]
+pub struct Sending<'a> {
+    /// Where they go.
+    pub notifier: &'a dyn Notifier,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Once it is set no message is begun.
+    pub interrupt: &'a Interrupt,
+    /// How what waited is to be delivered.
+    pub judge: &'a dyn Fn(&Alert) -> Delivery,
+    /// How long it may take in all.
+    pub budget: Duration,
+}
+
+impl Outbox {
+    /// Sends what waits: alerts to people first, events with what is left of the time. Of each way (ntfy, the
+    /// command, the webhook) the oldest goes first, and nothing more after the first "later".
+    /// One process sends at a time; the others wait for it within their budget, and send what it left.
+    ///
+    /// # Errors
+    /// Where the outbox cannot be read or locked. What concerns single files is in the report.
+    pub fn deliver(&self, with: &Sending<'_>) -> Result<Report, StoreError> {
+        let listing = self.list()?;
+        if listing.is_empty() {
+            return Ok(Report::default());
+        }
+        let mut sender = Sender::new(self, with);
+        let Lock::Held(_held) = FileLock::acquire_within(&self.dir.join(".lock"), with.budget, with.clock)?
+        else {
+            sender.report.stopped = Some("another process is sending".to_owned());
+            return sender.finish();
+        };
+        for folder in [self.dir.clone(), self.dir.join("owed")] {
+            atomic::sweep_old(&folder, with.clock.now());
+        }
+        sender.put_aside(listing);
+        sender.all()?;
+        if !with.interrupt.is_set() {
+            sender.trim()?;
+        }
+        sender.finish()
+    }
+
+    /// Sends what could not be put into the outbox, each after what waits of its way. What cannot be delivered
+    /// now is in the report's `unsent`, so that the caller can say so, and does not record it as told.
+    pub fn send_now(&self, with: &Sending<'_>, alerts: &[Alert]) -> Report {
+        if alerts.is_empty() {
+            return Report::default();
+        }
+        let mut sender = Sender::new(self, with);
+        let _held = match FileLock::acquire_within(&self.dir.join(".lock"), with.budget, with.clock) {
+            Ok(Lock::Held(held)) => Some(held),
+            Ok(Lock::Busy(_)) => {
+                sender.report.stopped = Some("another process is sending".to_owned());
+                sender.report.unsent = alerts.to_vec();
+                return sender.unsent();
+            }
+            // What keeps alerts out of the outbox may well keep everybody from locking it.
+            Err(_) => None,
+        };
+        for turn in [Turn::People, Turn::Programs] {
+            // Nothing waits in an outbox that cannot be read: that was said when nothing could be put there.
+            while sender.round(turn).unwrap_or(false) {}
+            for alert in alerts.iter().filter(|alert| turn.is_of(alert)) {
+                sender.unkept(alert);
+            }
+        }
+        sender.unsent()
+    }
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    People,
+    Programs,
+}
+
+impl Turn {
+    fn is_of(self, alert: &Alert) -> bool {
+        (self == Self::Programs) == (alert.to == Destination::Webhook)
+    }
 }
 
 /// One process's turn at sending.
-pub(super) struct Sender<'a> {
-    pub(super) outbox: &'a Outbox,
-    pub(super) notifier: &'a dyn Notifier,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) end: Duration,
-    pub(super) judge: &'a dyn Fn(&Alert) -> Delivery,
+struct Sender<'a> {
+    outbox: &'a Outbox,
+    with: Sending<'a>,
+    end: Duration,
     /// Ways on which nothing more is sent in this pass: a broken command must not silence ntfy.
-    pub(super) closed: Vec<Way>,
-    pub(super) report: Report,
+    closed: Vec<Way>,
+    report: Report,
 }
 
-/// The ways to people, each with its own troubles.
+/// The ways out, each with its own troubles.
 type Way = std::mem::Discriminant<Destination>;
 
 fn way(alert: &Alert) -> Way {
@@ -53,13 +124,28 @@ enum Sent {
     Whole,
     Short,
     Refused(String),
+    Homeless,
     Later(String),
 }
 
-impl Sender<'_> {
-    /// Sends what is there now; whether another look is worth it.
-    pub(super) fn round(&mut self) -> Result<bool, StoreError> {
-        let listing = self.outbox.list()?;
+impl<'a> Sender<'a> {
+    fn new(outbox: &'a Outbox, with: &Sending<'a>) -> Self {
+        let end = with.clock.monotonic() + with.budget;
+        Self { outbox, with: *with, end, closed: Vec::new(), report: Report::default() }
+    }
+
+    /// Sends until nothing is left that can be sent. Others may put something in meanwhile, and leave it to us.
+    fn all(&mut self) -> Result<(), StoreError> {
+        loop {
+            while self.round(Turn::People)? {}
+            if !self.round(Turn::Programs)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts what cannot be understood where people find it.
+    fn put_aside(&mut self, listing: Listing) {
         for path in listing.damaged {
             match self.outbox.set_aside(&path, "damaged") {
                 Ok(aside) => self.report.damaged.push(aside),
@@ -67,12 +153,21 @@ impl Sender<'_> {
             }
         }
         self.report.errors.extend(listing.errors);
-        let mut left = listing.waiting;
+    }
+
+    /// Sends what is there now, events only for a while; whether another look is worth it.
+    fn round(&mut self, turn: Turn) -> Result<bool, StoreError> {
+        let listing = self.outbox.list()?;
+        let began = self.with.clock.monotonic();
+        let mut left: VecDeque<Waiting> =
+            listing.waiting.into_iter().filter(|waiting| turn.is_of(&waiting.alert)).collect();
         let mut settled = false;
-        while !left.is_empty() {
-            let first = left.remove(0);
+        while let Some(first) = left.pop_front() {
             if !self.closed.contains(&way(&first.alert)) {
                 settled |= self.one(first, &mut left);
+            }
+            if turn == Turn::Programs && self.with.clock.monotonic().saturating_sub(began) >= SLICE {
+                break;
             }
         }
         Ok(settled)
@@ -80,10 +175,11 @@ impl Sender<'_> {
 
     /// Sends the first one, together with those of `rest` that become one message with it; whether they
     /// are out of the way now.
-    fn one(&mut self, first: Waiting, rest: &mut Vec<Waiting>) -> bool {
+    fn one(&mut self, first: Waiting, rest: &mut VecDeque<Waiting>) -> bool {
         let way = way(&first.alert);
         let mut files = vec![first.path];
-        let verdict = if first.alert.event.is_some() { Delivery::AsItIs } else { (self.judge)(&first.alert) };
+        let verdict =
+            if first.alert.event.is_some() { Delivery::AsItIs } else { (self.with.judge)(&first.alert) };
         let alert = match verdict {
             Delivery::AsItIs => first.alert,
             Delivery::Over { from, to } => {
@@ -92,7 +188,7 @@ impl Sender<'_> {
                 rest.retain(|other| {
                     let joins = joins(&first.alert, &other.alert);
                     let recovers = joins && other.alert.kind == AlertKind::ServiceRecovered;
-                    match (self.judge)(&other.alert) {
+                    match (self.with.judge)(&other.alert) {
                         Delivery::Over { from: f, to: t } if joins => (from, to) = (from.min(f), to.max(t)),
                         // An earlier failure was delivered there: its recovery says all.
                         Delivery::AsItIs if recovers => recovery = Some(other.alert.clone()),
@@ -101,50 +197,80 @@ impl Sender<'_> {
                     files.push(other.path.clone());
                     false
                 });
-                recovery.unwrap_or_else(|| late::over(&first.alert, from, to, self.clock.now()))
+                recovery.unwrap_or_else(|| late::over(&first.alert, from, to, self.with.clock.now()))
             }
         };
         let done = match self.send(&alert) {
             Sent::Whole => self.delivered(alert, &files),
             Sent::Short => self.delivered(late::short(&alert), &files),
             Sent::Refused(why) => self.refused(alert, why, &files),
+            Sent::Homeless => self.homeless(alert, &files),
             Sent::Later(why) => Err(why),
         };
-        if let Err(why) = &done {
-            self.report.stopped.get_or_insert_with(|| why.clone());
-            self.closed.push(way);
+        self.settle(way, done)
+    }
+
+    /// Closes a way that is no longer open; whether it still is.
+    fn settle(&mut self, way: Way, done: Result<(), String>) -> bool {
+        let Err(why) = done else { return true };
+        self.report.stopped.get_or_insert(why);
+        self.closed.push(way);
+        false
+    }
+
+    /// Sends one that is in no file.
+    fn unkept(&mut self, alert: &Alert) {
+        let way = way(alert);
+        let sent = if self.closed.contains(&way) {
+            false
+        } else {
+            let done = match self.send(alert) {
+                Sent::Whole => self.delivered(alert.clone(), &[]),
+                Sent::Short => self.delivered(late::short(alert), &[]),
+                Sent::Refused(why) => self.refused(alert.clone(), why, &[]),
+                Sent::Homeless => self.homeless(alert.clone(), &[]),
+                Sent::Later(why) => Err(why),
+            };
+            self.settle(way, done)
+        };
+        if !sent {
+            self.report.unsent.push(alert.clone());
         }
-        done.is_ok()
     }
 
     fn send(&self, alert: &Alert) -> Sent {
-        let left = || self.end.saturating_sub(self.clock.monotonic());
+        let left = || self.end.saturating_sub(self.with.clock.monotonic());
         let over = || Sent::Later("the time for sending alerts is over".to_owned());
+        if self.with.interrupt.is_set() {
+            return Sent::Later("a signal ended the sending".to_owned());
+        }
         if left().is_zero() {
             return over();
         }
-        match self.notifier.send(alert, left()) {
+        match self.with.notifier.send(alert, left()) {
             Ok(()) => return Sent::Whole,
             Err(NotifyError::Later(why)) => return Sent::Later(why),
+            Err(NotifyError::Homeless) => return Sent::Homeless,
             // Half an event is none.
             Err(NotifyError::Rejected(why)) if alert.event.is_some() => return Sent::Refused(why),
             Err(NotifyError::Rejected(_)) if left().is_zero() => return over(),
             Err(NotifyError::Rejected(_)) => {}
         }
         let short = late::short(alert);
-        match self.notifier.send(&short, left()) {
+        match self.with.notifier.send(&short, left()) {
             Ok(()) => Sent::Short,
             Err(NotifyError::Later(why)) => Sent::Later(why),
+            Err(NotifyError::Homeless) => Sent::Homeless,
             Err(NotifyError::Rejected(why)) => Sent::Refused(why),
         }
     }
 
     /// The record of the yes: first that its recovery is owed, then that it need not be sent again.
     fn delivered(&mut self, alert: Alert, files: &[PathBuf]) -> Result<(), String> {
-        let owed = self.outbox.owe(&alert, self.clock.now());
+        let owed = self.outbox.owe(&alert, self.with.clock.now());
         let removed = self.each(files, "a delivered alert cannot be removed from the outbox", remove);
         // On a full disk there is room for it only now.
-        if let Err(e) = owed.or_else(|_| self.outbox.owe(&alert, self.clock.now())) {
+        if let Err(e) = owed.or_else(|_| self.outbox.owe(&alert, self.with.clock.now())) {
             self.report.errors.push(e);
         }
         self.report.delivered.push(alert);
@@ -153,6 +279,15 @@ impl Sender<'_> {
 
     fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> Result<(), String> {
         self.report.rejected.push((alert, why));
+        self.reject(files)
+    }
+
+    fn homeless(&mut self, alert: Alert, files: &[PathBuf]) -> Result<(), String> {
+        self.report.homeless.push(alert);
+        self.reject(files)
+    }
+
+    fn reject(&mut self, files: &[PathBuf]) -> Result<(), String> {
         let outbox = self.outbox;
         self.each(files, "a refused alert cannot be set aside", |path| {
             outbox.set_aside(path, "rejected").map(drop)
@@ -172,38 +307,41 @@ impl Sender<'_> {
         self.report.errors.extend(errors);
         done
     }
-}
 
-/// Sends alerts that could not be put into the outbox. What cannot be delivered now is in the report's
-/// `unsent`, so that the caller can say so, and does not record it as told.
-pub fn send_now(alerts: &[Alert], notifier: &dyn Notifier, clock: &dyn Clock, budget: Duration) -> Report {
-    let end = clock.monotonic() + budget;
-    let left = || end.saturating_sub(clock.monotonic());
-    let mut closed: Vec<Way> = Vec::new();
-    let mut report = Report::default();
-    for alert in alerts {
-        if closed.contains(&way(alert)) {
-            report.unsent.push(alert.clone());
-            continue;
-        }
-        let outcome = match notifier.send(alert, left()) {
-            Err(NotifyError::Rejected(_)) if alert.event.is_none() => {
-                notifier.send(&late::short(alert), left())
-            }
-            other => other,
-        };
-        match outcome {
-            Ok(()) => report.delivered.push(alert.clone()),
-            Err(NotifyError::Rejected(why)) => report.rejected.push((alert.clone(), why)),
-            Err(NotifyError::Later(why)) => {
-                report.stopped.get_or_insert(why);
-                closed.push(way(alert));
-                report.unsent.push(alert.clone());
+    /// Drops the oldest events of a service of which too many wait: a receiver that was away for so long needs
+    /// to know how things are, and the folder must not grow for ever.
+    fn trim(&mut self) -> Result<(), StoreError> {
+        let mut kept: HashMap<String, usize> = HashMap::new();
+        let listing = self.outbox.list()?;
+        let events = listing.waiting.into_iter().rev().filter(|waiting| waiting.alert.event.is_some());
+        for Waiting { path, alert } in events {
+            let count = kept.entry(alert.services.join(" ")).or_default();
+            *count += 1;
+            if *count > EVENTS_MAX {
+                match remove(&path) {
+                    Ok(()) => self.report.dropped += 1,
+                    Err(e) => self.report.errors.push(e),
+                }
             }
         }
+        Ok(())
     }
-    report.waiting = report.unsent.len();
-    report
+
+    /// The report, with what waits now.
+    fn finish(mut self) -> Result<Report, StoreError> {
+        let (waiting, _) = self.outbox.known()?;
+        self.report.waiting = waiting.len();
+        self.report.waiting_events = waiting.values().filter(|alert| alert.event.is_some()).count();
+        Ok(self.report)
+    }
+
+    /// The report, with what was not sent.
+    fn unsent(mut self) -> Report {
+        let unsent = &self.report.unsent;
+        self.report.waiting_events = unsent.iter().filter(|alert| alert.event.is_some()).count();
+        self.report.waiting = unsent.len();
+        self.report
+    }
 }
 
 /// Whether two alerts of incidents that are over become one message.

@@ -4,9 +4,9 @@
 //! is `alert::incident`'s and `alert::component`'s.
 
 use super::look::Sights;
-use super::{Outcome, Pass, ahead, changes, follow, record, story};
+use super::{Outcome, Pass, World, ahead, changes, follow, record, story};
 use crate::alert::incident::{self, Found, Policy};
-use crate::alert::{self, Alert, Destination, Report, component};
+use crate::alert::{self, Alert, Delivery, Destination, Report, component};
 use crate::check::{Health, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName};
@@ -15,7 +15,7 @@ use crate::event::{Event, Level};
 use crate::exit_code::ExitCode;
 use crate::history;
 use crate::journal::{self, Format};
-use crate::outbox::{self, BUDGET, Outbox};
+use crate::outbox::{self, BUDGET, Outbox, Sending};
 use crate::state::{AlertKind, Incident, ServiceState, UNKNOWN_LOOKS_TOLD};
 use crate::store::{Lock, StateGuard, Subject};
 
@@ -304,7 +304,7 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
         }
     }
     let began = pass.world.clock.monotonic();
-    let untold = if unkept.is_empty() { Vec::new() } else { tell_at_once(pass, outbox, &unkept) };
+    let untold = if unkept.is_empty() { Vec::new() } else { tell_at_once(pass, outbox, &unkept, &pending) };
     let spent = pass.world.clock.monotonic().saturating_sub(began);
     for Pending { guard, mut state, told } in pending {
         let Some(guard) = guard else { continue };
@@ -351,13 +351,26 @@ fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, unto
 }
 
 /// Sends what cannot be kept; what could not be sent either.
-fn tell_at_once(pass: &Pass<'_>, outbox: &Outbox, alerts: &[Alert]) -> Vec<Alert> {
+fn tell_at_once(pass: &Pass<'_>, outbox: &Outbox, alerts: &[Alert], pending: &[Pending]) -> Vec<Alert> {
     pass.note(None, Level::Error, "alerts that cannot be kept are sent at once");
-    let mut report = outbox::send_now(alerts, pass.world.notifier, pass.world.clock, BUDGET);
-    let owe = |alert| outbox.owe(alert, pass.now()).err();
-    report.errors.extend(report.delivered.iter().filter_map(owe));
+    // What waits before them is judged by what is about to be recorded.
+    let state_of = |key: &str| match pending.iter().find(|pending| pending.state.service == key) {
+        Some(pending) => Some(pending.state.clone()),
+        None => remembered(pass, key),
+    };
+    let judge = |alert: &Alert| incident::judge(alert, &state_of);
+    let report = outbox.send_now(&sending(pass, &judge, BUDGET), alerts);
     sent(pass, &report);
     report.unsent
+}
+
+fn remembered(pass: &Pass<'_>, key: &str) -> Option<ServiceState> {
+    pass.world.store.load(Subject::from_key(key)?).ok()
+}
+
+fn sending<'s>(pass: &Pass<'s>, judge: &'s dyn Fn(&Alert) -> Delivery, budget: Duration) -> Sending<'s> {
+    let World { notifier, clock, interrupt, .. } = pass.world;
+    Sending { notifier, clock, interrupt, judge, budget }
 }
 
 fn save(pass: &Pass<'_>, service: Option<&ServiceName>, guard: &StateGuard, state: &ServiceState) {
@@ -386,9 +399,9 @@ fn send(pass: &Pass<'_>, outbox: &Outbox, budget: Duration) {
     if pass.interrupted() {
         return;
     }
-    let state_of = |key: &str| pass.world.store.load(Subject::from_key(key)?).ok();
+    let state_of = |key: &str| remembered(pass, key);
     let judge = |alert: &Alert| incident::judge(alert, &state_of);
-    match outbox.deliver(pass.world.notifier, pass.world.clock, budget, &judge) {
+    match outbox.deliver(&sending(pass, &judge, budget)) {
         Ok(report) => sent(pass, &report),
         Err(error) => pass.io_trouble(None, &error),
     }
@@ -396,14 +409,8 @@ fn send(pass: &Pass<'_>, outbox: &Outbox, budget: Duration) {
 
 /// Says what became of the alerts.
 fn sent(pass: &Pass<'_>, report: &outbox::Report) {
-    for alert in &report.delivered {
-        pass.note(None, Level::Info, &format!("delivered {}", alert.name()));
-    }
-    for (alert, why) in &report.rejected {
-        let what = if alert.event.is_some() { "event" } else { "alert" };
-        let text =
-            format!("{what} {} was refused for good and is kept in outbox/rejected: {why}", alert.title);
-        pass.note(None, Level::Error, &text);
+    for (level, text) in report.lines() {
+        pass.note(None, level, &text);
     }
     for path in &report.damaged {
         pass.io_trouble(None, &format!("a damaged alert was set aside as {}", path.display()));
@@ -412,10 +419,6 @@ fn sent(pass: &Pass<'_>, report: &outbox::Report) {
         pass.io_trouble(None, error);
     }
     if report.waiting > 0 {
-        let why = report.stopped.as_deref().unwrap_or("the time for sending is over");
-        let wait = if report.waiting == 1 { "alert waits" } else { "alerts wait" };
-        let text = format!("{} {wait} for the next pass ({why})", report.waiting);
-        pass.note(None, Level::Warning, &text);
         pass.trouble(ExitCode::TryAgain);
     }
 }
