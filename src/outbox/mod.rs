@@ -1,9 +1,11 @@
 //! Alerts kept until delivered: `STATE_DIR/outbox/`, one file an alert and destination.
 //!
 //! Also kept there is who was told of a failure and not yet of its recovery (`owed/`), since a recovery is
-//! told only where a failure was. What is due is decided in `alert`, how it travels in `notify`.
+//! told only where a failure was; and what the webhook was told last of each service (`told/`). What is due is
+//! decided in `alert`, how it travels in `notify`.
 
 mod send;
+mod told;
 
 use std::fs::DirEntry;
 use std::io::ErrorKind;
@@ -23,6 +25,7 @@ use crate::store::{FileLock, Lock, StoreError};
 
 use self::send::Sender;
 pub use self::send::{Report, send_now};
+pub use self::told::LastWords;
 
 /// How long a pass sends alerts in all.
 pub const BUDGET: Duration = Duration::from_secs(30);
@@ -86,13 +89,12 @@ impl Outbox {
         Ok(())
     }
 
-    /// Keeps a component's event behind those that wait, wherever the clock was put meanwhile. One that a pass
-    /// put here which died before it could say so is not put here twice.
+    /// Keeps a component's event behind those that wait, wherever the clock was put meanwhile; one that would say
+    /// of its service what the last one of it says already is not needed.
     fn put_event(&self, event: &Alert, waiting: &[Waiting]) -> Result<(), StoreError> {
         let mut of_it =
             waiting.iter().filter(|w| w.alert.event.is_some() && w.alert.services == event.services);
-        let known = of_it.clone().any(|w| w.alert.event == event.event && when(&w.alert) == when(event));
-        if known || of_it.next_back().is_some_and(|last| last.alert.event == event.event) {
+        if of_it.next_back().is_some_and(|last| last.alert.event == event.event) {
             return Ok(());
         }
         let last = waiting.iter().filter_map(|w| number_of(&w.path)).max();
@@ -158,7 +160,7 @@ impl Outbox {
             report.stopped = Some("another process is sending".to_owned());
             return Ok(report);
         };
-        for folder in [self.dir.clone(), self.dir.join("owed")] {
+        for folder in [self.dir.clone(), self.dir.join("owed"), self.dir.join(told::FOLDER)] {
             atomic::sweep_old(&folder, clock.now());
         }
         let mut sender = Sender { outbox: self, notifier, clock, end, judge, closed: Vec::new(), report };
@@ -209,20 +211,18 @@ impl Outbox {
     }
 
     fn debt_file(&self, service: &str, to: &Destination) -> PathBuf {
-        let key = match to {
-            Destination::Ntfy { topic } => format!("{service} ntfy {topic}"),
-            Destination::Command => format!("{service} command"),
-            Destination::Webhook => format!("{service} webhook"),
-        };
-        self.dir.join("owed").join(format!("{:016x}.json", fnv1a(key.as_bytes())))
+        self.dir.join("owed").join(key(service, to))
     }
 
-    /// Remembers that a failure was delivered there, so that its recovery will be told. Nothing is owed for
-    /// other kinds.
+    /// Remembers what follows from a delivery: of a failure, that its recovery will be told there; of a component's
+    /// event, that it was the last word on it. Nothing follows from other kinds.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn owe(&self, alert: &Alert, now: Timestamp) -> Result<(), StoreError> {
+        if alert.event.is_some() {
+            return self.remember(alert);
+        }
         if !alert.kind.is_failure() {
             return Ok(());
         }
@@ -261,9 +261,14 @@ impl Listing {
     }
 }
 
-/// The head of an event's JSON, which is its time.
-fn when(event: &Alert) -> Option<&str> {
-    event.body.split(',').next()
+/// The name of a file about one service and one destination; neither can be read from it.
+fn key(service: &str, to: &Destination) -> String {
+    let key = match to {
+        Destination::Ntfy { topic } => format!("{service} ntfy {topic}"),
+        Destination::Command => format!("{service} command"),
+        Destination::Webhook => format!("{service} webhook"),
+    };
+    format!("{:016x}.json", fnv1a(key.as_bytes()))
 }
 
 /// What a file's name sorts by.

@@ -152,6 +152,10 @@ impl Sender<'_> {
     }
 
     fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> Result<(), String> {
+        // It was told and would be refused again: what follows is told of what comes after it.
+        if let Err(e) = self.outbox.remember(&alert) {
+            self.report.errors.push(e);
+        }
         self.report.rejected.push((alert, why));
         let outbox = self.outbox;
         self.each(files, "a refused alert cannot be set aside", |path| {
