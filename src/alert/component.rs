@@ -36,6 +36,12 @@ pub struct LastWord {
     pub down_since: Option<Timestamp>,
 }
 
+impl From<&Standing> for LastWord {
+    fn from(standing: &Standing) -> Self {
+        Self { change: standing.change, at: standing.at, down_since: standing.down_since }
+    }
+}
+
 /// Who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
@@ -91,6 +97,7 @@ pub fn advance(state: &mut ServiceState, seen: Seen) -> Vec<Step> {
             down_since: last.and_then(|step| step.down_since).filter(|_| now != Change::Recovered),
             attempt: state.attempts.last().map(|attempt| attempt.at),
             posted: last.map_or(posting, |step| step.posted),
+            unrecorded: false,
         });
     }
     if let (false, Some(standing)) = (posting, &mut state.standing) {
@@ -110,8 +117,13 @@ pub fn clamp(state: &mut ServiceState, now: Timestamp) {
 /// What the webhook believes. Where the state says that it was told something else, a record of one of the two
 /// could not be made.
 fn of_webhook(state: &ServiceState, last: Option<LastWord>, now: Timestamp) -> Belief {
-    let change = last.map_or(Change::Recovered, |last| last.change);
     let posted = state.standing.as_ref().filter(|standing| standing.posted);
+    let later = |standing: &&Standing| last.is_none_or(|last| standing.at > last.at);
+    let last = match posted.filter(|standing| standing.unrecorded).filter(later) {
+        Some(standing) => Some(standing.into()),
+        None => last,
+    };
+    let change = last.map_or(Change::Recovered, |last| last.change);
     Belief {
         change,
         at: last.map(|last| last.at.min(now)),
@@ -369,6 +381,16 @@ mod tests {
         assert_eq!([web.told(5, Down), web.told(10, Down)], [vec![Down], vec![]]);
         web.last = None;
         assert_eq!([web.told(15, Recovered), web.told(20, Recovered)], [vec![Recovered], vec![]]);
+    }
+
+    #[test]
+    fn what_only_the_state_could_record_is_told_once() {
+        let mut web = Watched::new();
+        web.told(0, Down);
+        web.last = None;
+        web.state.standing.as_mut().unwrap().unrecorded = true;
+        assert_eq!([web.told(5, Down), web.told(10, Recovered)], [vec![], vec![Recovered]]);
+        assert_eq!([web.told(15, Recovered), web.told(20, Down)], [vec![], vec![Down]]);
     }
 
     #[test]

@@ -58,6 +58,9 @@ struct Debt {
     to: Destination,
     #[serde(with = "time::serde::rfc3339")]
     told_at: Timestamp,
+    /// The name under which a phone shows the last failure of which it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<String>,
 }
 
 impl Outbox {
@@ -79,7 +82,8 @@ impl Outbox {
             return self.put_event(alert, &waiting);
         }
         if !waiting.iter().any(|waiting| same(&waiting.alert, alert)) {
-            self.add(alert, 0)?;
+            let sequence = self.replaced(alert)?.or_else(|| alert.sequence.clone());
+            self.add(&Alert { sequence, ..alert.clone() }, 0)?;
         }
         if alert.kind == AlertKind::ServiceRecovered {
             for service in services(alert) {
@@ -123,17 +127,33 @@ impl Outbox {
     /// # Errors
     /// As [`Outbox::waiting`].
     pub fn owed(&self, service: &str) -> Result<Vec<Destination>, StoreError> {
-        let mut owed = Vec::new();
+        let of_it = self.debts()?.into_iter().filter(|debt| debt.service == service);
+        let mut owed: Vec<_> = of_it.map(|debt| debt.to).collect();
+        owed.sort();
+        Ok(owed)
+    }
+
+    fn debts(&self) -> Result<Vec<Debt>, StoreError> {
+        let mut debts = Vec::new();
         for entry in entries(&self.dir.join("owed"))? {
             // One that cannot be read means one "recovered" less, which is no reason to stop a pass.
             let content = atomic::read(&entry.path(), CAP).ok().flatten().unwrap_or_default();
-            match serde_json::from_slice::<Debt>(&content) {
-                Ok(debt) if debt.service == service => owed.push(debt.to),
-                _ => {}
-            }
+            debts.extend(serde_json::from_slice::<Debt>(&content));
         }
-        owed.sort();
-        Ok(owed)
+        Ok(debts)
+    }
+
+    /// The name of the message on a phone whose place a recovery takes: the last one about a failure of its services.
+    /// One that others are in as well, who are still down, keeps its place until the last of them is well.
+    fn replaced(&self, alert: &Alert) -> Result<Option<String>, StoreError> {
+        if alert.kind != AlertKind::ServiceRecovered {
+            return Ok(None);
+        }
+        let there = self.debts()?.into_iter().filter(|debt| debt.to == alert.to);
+        let is_well = |debt: &Debt| services(alert).any(|service| service == debt.service);
+        let (mut ended, open): (Vec<Debt>, Vec<Debt>) = there.partition(is_well);
+        ended.retain(|debt| open.iter().all(|other| other.sequence != debt.sequence));
+        Ok(ended.into_iter().max_by_key(|debt| debt.told_at).and_then(|debt| debt.sequence))
     }
 
     /// Sends what waits, oldest first, until all is sent, `budget` is over or the notifier says "later"
@@ -230,7 +250,8 @@ impl Outbox {
         atomic::create_folder(&folder, FOLDER_MODE)?;
         for service in services(alert) {
             let path = self.debt_file(service, &alert.to);
-            let debt = Debt { service: service.to_owned(), to: alert.to.clone(), told_at: now };
+            let (to, sequence) = (alert.to.clone(), alert.sequence.clone());
+            let debt = Debt { service: service.to_owned(), to, told_at: now, sequence };
             let fail = |e| StoreError::io("write", &path, e);
             let content = serde_json::to_vec(&debt).map_err(|e| fail(e.into()))?;
             atomic::write(&path, &content, FILE_MODE, Existing::Replace).map_err(fail)?;

@@ -199,7 +199,7 @@ impl Teller<'_, '_> {
         // Where the outbox cannot be read, the state knows what it was told to put there.
         let remembered = || {
             let standing = state.standing.as_ref().filter(|standing| standing.posted)?;
-            Some(LastWord { change: standing.change, at: standing.at, down_since: standing.down_since })
+            Some(LastWord::from(standing))
         };
         let known = words.and_then(|words| words.of(self.service.name.as_str()).ok());
         Audience::Webhook(known.unwrap_or_else(remembered))
@@ -336,6 +336,9 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
     for Pending { guard, mut state, told } in pending {
         let Some(guard) = guard else { continue };
         forget_untold(&guard, &mut state, &told, &untold);
+        if unkept.iter().any(|alert| of_event(alert, &state)) {
+            remember_unrecorded(outbox, &mut state);
+        }
         save(pass, None, &guard, &state);
     }
     BUDGET.saturating_sub(spent)
@@ -365,8 +368,8 @@ fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, unto
         let incidents = told.report.as_ref().map_or(&[][..], |report| &report.incidents);
         alert.incidents.iter().any(|of| incidents.contains(of))
     };
-    let of_event = |alert: &Alert| alert.event.is_some() && alert.services.contains(&state.service);
-    let (report, event) = (untold.iter().any(of_report), untold.iter().any(of_event));
+    let event = untold.iter().any(|alert| of_event(alert, state));
+    let report = untold.iter().any(of_report);
     let before = if report || event { guard.load().ok() } else { None };
     if report {
         state.incident = before.as_ref().and_then(|before| before.incident.clone());
@@ -375,6 +378,18 @@ fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, unto
     if event {
         state.standing = before.and_then(|before| before.standing);
     }
+}
+
+/// An event that was sent at once is known to the outbox only where it had room for that.
+fn remember_unrecorded(outbox: &Outbox, state: &mut ServiceState) {
+    let last = outbox.last_words().ok().and_then(|words| words.of(&state.service).ok().flatten());
+    if let Some(standing) = &mut state.standing {
+        standing.unrecorded = last.is_none_or(|last| last.change != standing.change);
+    }
+}
+
+fn of_event(alert: &Alert, state: &ServiceState) -> bool {
+    alert.event.is_some() && alert.services.contains(&state.service)
 }
 
 /// Sends what cannot be kept; what could not be sent either.
