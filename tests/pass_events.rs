@@ -5,6 +5,7 @@
 mod world;
 
 use recovery::alert::Destination;
+use recovery::check::Health;
 use recovery::outbox::Outbox;
 use serde_json::{Value, json};
 use world::Stage;
@@ -198,4 +199,28 @@ fn the_log_tells_them_also_where_there_is_no_webhook() {
     stage.machine().kill("web");
     assert_eq!(stage.pass().changes(), ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web"]);
     assert_eq!(stage.pass_after(300).changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn an_outage_after_the_clock_was_put_back_is_told_as_well() {
+    let stage = stage(&json!({"web": {"max_failures": 100}}));
+    stage.pass();
+    stage.machine().kill("web");
+    assert_eq!(posted(&stage.pass_after(300)), ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web"]);
+    stage.clock.jump(-86400);
+    assert_eq!(posted(&stage.pass_after(300)), [] as [&str; 0]);
+    // A pass that restarts it and dies before it can tell anybody.
+    stage.machine().kill("web");
+    stage.advance(300);
+    for effect in 0.. {
+        stage.effects.plan(Some((effect, Blow::Cut)));
+        let cut = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.pass())).is_err();
+        stage.effects.plan(None);
+        assert!(cut, "no pass brought it back");
+        if stage.machine().service("web").health == Health::Healthy {
+            break;
+        }
+    }
+    stage.notifier.take();
+    assert_eq!(posted(&stage.pass_after(300)), ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web"]);
 }

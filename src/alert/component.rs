@@ -126,7 +126,8 @@ fn of_webhook(state: &ServiceState, last: Option<LastWord>, now: Timestamp) -> B
     let change = last.map_or(Change::Recovered, |last| last.change);
     Belief {
         change,
-        at: last.map(|last| last.at.min(now)),
+        // One of the future was told by a clock that was put back since: it says nothing of when.
+        at: last.map(|last| last.at).filter(|at| *at <= now),
         down_since: last.and_then(|last| last.down_since),
         doubtful: posted.is_some_and(|standing| standing.change != change),
     }
