@@ -334,6 +334,9 @@ pub struct Standing {
     /// There was a webhook that was told.
     #[serde(default)]
     pub posted: bool,
+    /// It was told, and only this state could say so: the outbox had no room for the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrecorded: bool,
 }
 
 /// A recovery that needed no alert.

@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 
+use common::fake_docker::{Answer, FakeDocker, id_of};
 use common::fixture::Fixture;
 use common::ntfy::Ntfy;
 use common::server::Reply;
@@ -80,6 +81,81 @@ fn recovered_takes_the_place_of_failed_and_the_next_incident_rings_anew() {
     set_down(&fixture);
     fixture.pass().expect_code(1);
     assert_ne!(sequence(&ntfy, 2), sequence(&ntfy, 1), "a phone would change a shown message in silence");
+}
+
+#[test]
+fn what_is_told_again_rings_again_and_the_recovery_takes_the_place_of_the_last() {
+    let (mut fixture, ntfy) = fixture();
+    fixture.config["notifications"]["alert_cooldown_seconds"] = json!(60);
+    fixture.config["services"]["web"]["max_failures"] = json!(1);
+    hopeless(&fixture, true);
+    fixture.pass().expect_code(1);
+    fixture.pass().expect_code(1);
+    let mut state = fixture.state("web").expect("a state");
+    for told in state["incident"]["told"].as_object_mut().expect("what was told").values_mut() {
+        told["last"] = json!("2026-01-01T00:00:00Z");
+    }
+    fs::write(fixture.path("state/web.json"), state.to_string()).expect("it is written");
+    fixture.pass().expect_code(1);
+    set_up(&fixture);
+    fixture.pass().expect_code(0);
+    let crash = "Web Crash Loop";
+    assert_eq!(ntfy.titles().len(), 4, "{:?}", ntfy.titles());
+    assert!(ntfy.titles()[1].contains(crash) && ntfy.titles()[2].contains(crash), "{:?}", ntfy.titles());
+    let names: Vec<_> = (0..4).map(|index| sequence(&ntfy, index)).collect();
+    let distinct: std::collections::BTreeSet<_> = names[..3].iter().collect();
+    assert_eq!((distinct.len(), &names[3]), (3, &names[2]), "{names:?}");
+}
+
+/// Two services in a container that ended by itself.
+fn in_a_box(docker: &mut FakeDocker) -> (Fixture, Ntfy) {
+    docker.containers(&[("box", "exited")]);
+    let ago = |minutes| {
+        let at = OffsetDateTime::now_utc() - Duration::minutes(minutes);
+        at.format(&Rfc3339).expect("a date of our time")
+    };
+    let (id, state) =
+        (id_of("box"), json!({"Status": "exited", "ExitCode": 0, "StartedAt": ago(9), "FinishedAt": ago(5)}));
+    let inspected = json!([{"Id": id, "Name": "/box", "State": state}]);
+    docker.when(&format!("inspect --type container {id}"), Answer::ok(&inspected.to_string()));
+    docker.when("events", Answer::ok("{\"Action\": \"die\", \"Actor\": {\"Attributes\": {}}}\n"));
+    let (mut fixture, ntfy) = (Fixture::new(), Ntfy::start());
+    fixture.fake_docker(docker).ntfy(&ntfy);
+    for name in ["a", "b"] {
+        let file = fixture.path(name).display().to_string();
+        let service = json!({
+            "container": "box", "restart": "none",
+            "health_check": {"type": "custom", "command": format!("test -e {file}")}
+        });
+        fixture.service(name, service);
+    }
+    (fixture, ntfy)
+}
+
+#[test]
+fn of_what_was_told_of_several_the_last_recovery_takes_the_place() {
+    for together in [true, false] {
+        let mut docker = FakeDocker::new();
+        let (mut fixture, ntfy) = in_a_box(&mut docker);
+        fixture.pass();
+        fixture.pass();
+        assert_eq!(ntfy.titles(), ["box Down"], "{}", fixture.log());
+        // They move to the machine, where they can come up one after the other.
+        for name in ["a", "b"] {
+            fixture.config["services"][name].as_object_mut().expect("a service").remove("container");
+        }
+        for name in ["a", "b"] {
+            fs::write(fixture.path(name), "").expect("it comes up");
+            if !together {
+                fixture.pass();
+            }
+        }
+        fixture.pass().expect_code(0);
+        let group = sequence(&ntfy, 0);
+        assert_eq!(ntfy.titles().len(), 3, "{:?}", ntfy.titles());
+        assert_ne!(sequence(&ntfy, 1), group, "{together}: the other one is still down");
+        assert_eq!(sequence(&ntfy, 2), group, "{together}");
+    }
 }
 
 #[test]

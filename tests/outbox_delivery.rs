@@ -422,21 +422,44 @@ fn events_go_out_in_the_order_in_which_they_were_put_wherever_the_clock_went() {
 }
 
 #[test]
-fn an_event_that_waits_is_not_put_again_by_a_pass_that_does_not_know() {
+fn an_event_that_says_what_the_last_one_says_is_not_put_again() {
     let dir = tempfile::tempdir().unwrap();
     let outbox = Outbox::new(dir.path());
     for put in 0..3 {
         outbox.put(&event("web", Change::Down, 0, put)).unwrap();
         outbox.put(&event("api", Change::Down, 0, put)).unwrap();
-        outbox.put(&event("web", Change::Recovered, 5, put)).unwrap();
     }
-    outbox.put(&event("web", Change::Down, 60, 60)).unwrap();
-    outbox.put(&event("web", Change::Down, 61, 61)).unwrap();
+    outbox.put(&event("web", Change::Recovered, 5, 5)).unwrap();
+    // Of the same instant as an earlier one, by a clock that was put back, and the truth all the same.
+    outbox.put(&event("web", Change::Down, 0, 6)).unwrap();
     let receiver = Receiver::default();
     deliver(&outbox, &receiver);
     let wanted =
         ["COMPONENT_DOWN web", "COMPONENT_DOWN api", "COMPONENT_RECOVERED web", "COMPONENT_DOWN web"];
     assert_eq!(receiver.titles(), wanted);
+}
+
+#[test]
+fn the_last_word_on_a_service_is_what_waits_else_what_was_taken_or_refused_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::new(dir.path());
+    let last = |service: &str| outbox.last_words().unwrap().of(service).unwrap().map(|word| word.change);
+    assert_eq!(last("web"), None);
+    outbox.put(&event("web", Change::Down, 0, 0)).unwrap();
+    outbox.put(&event("api", Change::Down, 0, 0)).unwrap();
+    outbox.put(&event("web", Change::Recovered, 5, 5)).unwrap();
+    assert_eq!([last("web"), last("api")], [Some(Change::Recovered), Some(Change::Down)]);
+    let later = NotifyError::Later("busy".to_owned());
+    deliver(&outbox, &Receiver::that_says([Ok(()), Err(later)]));
+    assert_eq!([last("web"), last("api")], [Some(Change::Recovered), Some(Change::Down)]);
+    deliver(&outbox, &Receiver::that_says([refused()]));
+    assert_eq!(outbox.waiting().unwrap(), []);
+    assert_eq!([last("web"), last("api")], [Some(Change::Recovered), Some(Change::Down)]);
+    assert_eq!(last("db"), None);
+    // What neither waits nor was taken was never said.
+    outbox.put(&event("web", Change::Down, 9, 9)).unwrap();
+    std::fs::remove_file(&outbox.waiting().unwrap()[0].path).unwrap();
+    assert_eq!(last("web"), Some(Change::Recovered));
 }
 
 #[test]

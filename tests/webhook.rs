@@ -78,14 +78,49 @@ fn the_body_is_the_line_of_the_json_log() {
         "message": "COMPONENT_DOWN web", "reason": "exit 1", "consecutive_failures": 1,
         "down_since": event["down_since"], "host": event["host"], "action": "restart",
         "kind": "COMPONENT_DOWN", "component_name": "web", "success": false,
-        "severity": event["severity"]
+        "severity": "recoverable"
     });
-    let mut event = event.clone();
-    event["severity"] = event["severity"].take();
-    assert_eq!(event, expected);
+    assert_eq!(*event, expected);
     for key in ["ts", "down_since", "host"] {
         assert!(event[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {event}");
     }
+}
+
+#[test]
+fn reason_and_severity_are_of_the_same_look() {
+    // The restart makes it worse; so does waiting, of which no line of its own tells.
+    for (step, ends) in [("restart", "0"), ("retry", "1")] {
+        let (mut fixture, hook) = fixture();
+        let (code, web) = (fixture.path("code"), &mut fixture.config["services"]["web"]);
+        let code = code.display();
+        let check =
+            format!("read c < {code}; if [ $c = 75 ] && [ {ends} = 1 ]; then echo 78 > {code}; fi; exit $c");
+        web["health_check"]["command"] = json!(check);
+        web["restart_cmd"] = json!(format!("echo 78 > {code}"));
+        web["strategies"] = json!({"transient": [step], "critical": []});
+        web["retry"] = json!({"attempts": 1});
+        fs::write(fixture.path("code"), "75\n").expect("the code");
+        fixture.pass().expect_code(1);
+        let event = &hook.events()[0];
+        assert_eq!(
+            (&event["reason"], &event["severity"]),
+            (&json!("exit 78"), &json!("critical")),
+            "{step}: {}",
+            fixture.log()
+        );
+    }
+}
+
+#[test]
+fn a_state_that_is_damaged_while_it_is_down_does_not_keep_its_end_back() {
+    let (fixture, hook) = fixture();
+    fixture.pass().expect_code(1);
+    fs::write(fixture.path("state/web.json"), "{").expect("the state is damaged");
+    up(&fixture, "web");
+    for _ in 0..3 {
+        fixture.pass();
+    }
+    assert_eq!(hook.told(), ["COMPONENT_DOWN web", "COMPONENT_RECOVERED web"], "{}", fixture.log());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::state::{AlertKind, ClosedIncident, Incident, ServiceState, Told, UNKNOWN_LOOKS_TOLD, Unalerted};
 
-use super::{Alert, Delivery, text};
+use super::{Alert, Delivery};
 
 /// What a pass found out about a service in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct Due {
     pub down_since: Option<Timestamp>,
     /// For a recovery: the first healthy look.
     pub recovered_at: Option<Timestamp>,
-    /// What it stands for on a phone: itself, or for a recovery the most urgent of what it ends.
-    pub loudest: AlertKind,
+    /// How often this kind was told in this incident, with this time; 0 for a recovery.
+    pub count: u32,
 }
 
 /// Takes in what was found, after the look itself was recorded ([`ServiceState::saw_healthy`] and its
@@ -107,7 +107,7 @@ pub fn unalerted(
         incident: format!("{:x}", recovery.at.unix_timestamp_nanos()),
         down_since: Some(recovery.down_since),
         recovered_at: Some(recovery.at),
-        loudest: AlertKind::ServiceRecovered,
+        count: 0,
     })
 }
 
@@ -212,13 +212,14 @@ fn tell(state: &mut ServiceState, kind: AlertKind, policy: Policy, now: Timestam
     let told = incident.told.entry(kind).or_insert(Told { first: now, last: now, count: 0 });
     told.last = now;
     told.count = told.count.saturating_add(1);
+    let count = told.count;
     Some(Due {
         kind,
         reminder,
         incident: incident.id.clone(),
         down_since: incident.down_since,
         recovered_at: None,
-        loudest: kind,
+        count,
     })
 }
 
@@ -240,7 +241,7 @@ fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option
         incident: String::new(),
         down_since: None,
         recovered_at: None,
-        loudest: AlertKind::ServiceRecovered,
+        count: 0,
     };
     let Some(last) = &mut state.last_incident else { return Some(due) };
     last.closed_at = last.closed_at.min(now);
@@ -251,8 +252,6 @@ fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option
     due.incident.clone_from(&last.incident.id);
     due.down_since = last.incident.down_since;
     due.recovered_at = Some(last.closed_at);
-    let told = last.incident.told.keys().copied();
-    due.loudest = told.max_by_key(|kind| text::priority(*kind)).unwrap_or(due.kind);
     Some(due)
 }
 

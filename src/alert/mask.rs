@@ -81,7 +81,8 @@ fn named(c: &Captures<'_>, name: &str) -> String {
         return c[0].to_owned();
     }
     let quote = match value.trim_start_matches('\\').chars().next() {
-        Some(q @ ('"' | '\'')) if value.starts_with('\\') => format!("\\{q}"),
+        Some('"') if value.starts_with('\\') => "\\\"".to_owned(),
+        _ if value.starts_with('\\') => String::new(),
         Some(q @ ('"' | '\'')) => q.to_string(),
         _ => String::new(),
     };
@@ -152,6 +153,7 @@ mod tests {
         ("https://0123456789abcdef0123@host/x.git", "https://***@host/x.git"),
         (r#"{"password": "x y", "user": "a"}"#, r#"{"password": "***", "user": "a"}"#),
         (r#"{\"api_key\": \"x\", \"b\": 1}"#, r#"{\"api_key\": \"***\", \"b\": 1}"#),
+        (r"SECRETVALUE:\'password", "SECRETVALUE:***"),
         ("PASSWORD=\"never closed", "PASSWORD=\"***\" closed"),
         ("GET /?token=abc&page=2", "GET /?token=***&page=2"),
         ("X-Api-Key: abc", "X-Api-Key: ***"),

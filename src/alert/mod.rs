@@ -189,12 +189,12 @@ pub struct Report {
     pub to: BTreeSet<Destination>,
 }
 
-/// The name under which a message stands on a phone: one for an incident of a service and for how urgent it
-/// is. A phone that still shows a message of that name changes it without a sound, so that a new incident, and
-/// one that became worse, needs a name of its own.
+/// The name under which a message stands on a phone. One that still shows a message of that name changes it without
+/// a sound, so that every message about a failure, reminders included, has a name of its own. A recovery takes the
+/// name of the failure that it ends where that was delivered ([`crate::outbox`]).
 #[must_use]
 pub fn sequence(host: &str, subject: &str, due: &incident::Due) -> String {
-    let key = format!("{host}\n{subject}\n{}\n{}", due.incident, text::priority(due.loudest));
+    let key = format!("{host}\n{subject}\n{}\n{}\n{}", due.incident, due.kind, due.count);
     let readable: String = subject
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' })
@@ -269,7 +269,7 @@ pub fn group(reports: Vec<Report>) -> Vec<Report> {
             };
             extend(&mut first.incidents, report.incidents);
             first.story.runbook = first.story.runbook.take().or(report.story.runbook);
-            // The recovery of one of them must not take the place of what is told of the others.
+            // What is told of several must not take the place of what is told of one.
             if first.story.services.len() > 1 {
                 let both = first.story.sequence.take().zip(report.story.sequence);
                 first.story.sequence = both.map(|(a, b)| joined_sequence(&a, &b));

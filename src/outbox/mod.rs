@@ -1,10 +1,12 @@
 //! Alerts kept until delivered: `STATE_DIR/outbox/`, one file an alert and destination.
 //!
 //! Also kept there is who was told of a failure and not yet of its recovery (`owed/`), since a recovery is
-//! told only where a failure was. What is due is decided in `alert`, how it travels in `notify`.
+//! told only where a failure was; and what the webhook was told last of each service (`told/`). What is due is
+//! decided in `alert`, how it travels in `notify`.
 
 mod report;
 mod send;
+mod told;
 mod waiting;
 
 use std::fs::DirEntry;
@@ -25,6 +27,7 @@ use crate::store::lock::fnv1a;
 
 pub use self::report::Report;
 pub use self::send::Sending;
+pub use self::told::LastWords;
 use self::waiting::Known;
 pub use self::waiting::Waiting;
 
@@ -54,6 +57,9 @@ struct Debt {
     to: Destination,
     #[serde(with = "time::serde::rfc3339")]
     told_at: Timestamp,
+    /// The name under which a phone shows the last failure of which it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<String>,
 }
 
 impl Outbox {
@@ -75,7 +81,8 @@ impl Outbox {
         }
         let known = self.known()?.0.values().any(|waiting| same(waiting, alert));
         if !known {
-            self.add(alert, 0)?;
+            let sequence = self.replaced(alert)?.or_else(|| alert.sequence.clone());
+            self.add(&Alert { sequence, ..alert.clone() }, 0)?;
         }
         if alert.kind == AlertKind::ServiceRecovered {
             for service in services(alert) {
@@ -85,14 +92,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// Keeps a component's event behind those that wait, wherever the clock was put meanwhile. One that a pass
-    /// put here which died before it could say so is not put here twice.
+    /// Keeps a component's event behind those that wait, wherever the clock was put meanwhile; one that would say
+    /// of its service what the last one of it says already is not needed.
     fn put_event(&self, event: &Alert) -> Result<(), StoreError> {
         let least = {
             let (waiting, _) = self.known()?;
             let mut of_it = waiting.values().filter(|w| w.event.is_some() && w.services == event.services);
-            let known = of_it.clone().any(|w| w.event == event.event && when(w) == when(event));
-            if known || of_it.next_back().is_some_and(|last| last.event == event.event) {
+            if of_it.next_back().is_some_and(|last| last.event == event.event) {
                 return Ok(());
             }
             waiting.keys().filter_map(|path| number_of(path)).max().map_or(0, |last| last + 1)
@@ -105,17 +111,33 @@ impl Outbox {
     /// # Errors
     /// As [`Outbox::waiting`].
     pub fn owed(&self, service: &str) -> Result<Vec<Destination>, StoreError> {
-        let mut owed = Vec::new();
+        let of_it = self.debts()?.into_iter().filter(|debt| debt.service == service);
+        let mut owed: Vec<_> = of_it.map(|debt| debt.to).collect();
+        owed.sort();
+        Ok(owed)
+    }
+
+    fn debts(&self) -> Result<Vec<Debt>, StoreError> {
+        let mut debts = Vec::new();
         for entry in entries(&self.dir.join("owed"))? {
             // One that cannot be read means one "recovered" less, which is no reason to stop a pass.
             let content = atomic::read(&entry.path(), CAP).ok().flatten().unwrap_or_default();
-            match serde_json::from_slice::<Debt>(&content) {
-                Ok(debt) if debt.service == service => owed.push(debt.to),
-                _ => {}
-            }
+            debts.extend(serde_json::from_slice::<Debt>(&content));
         }
-        owed.sort();
-        Ok(owed)
+        Ok(debts)
+    }
+
+    /// The name of the message on a phone whose place a recovery takes: the last one about a failure of its services.
+    /// One that others are in as well, who are still down, keeps its place until the last of them is well.
+    fn replaced(&self, alert: &Alert) -> Result<Option<String>, StoreError> {
+        if alert.kind != AlertKind::ServiceRecovered {
+            return Ok(None);
+        }
+        let there = self.debts()?.into_iter().filter(|debt| debt.to == alert.to);
+        let is_well = |debt: &Debt| services(alert).any(|service| service == debt.service);
+        let (mut ended, open): (Vec<Debt>, Vec<Debt>) = there.partition(is_well);
+        ended.retain(|debt| open.iter().all(|other| other.sequence != debt.sequence));
+        Ok(ended.into_iter().max_by_key(|debt| debt.told_at).and_then(|debt| debt.sequence))
     }
 
     /// Writes the file; it sorts by the alert's time, or by `least` where that is later.
@@ -136,20 +158,18 @@ impl Outbox {
     }
 
     fn debt_file(&self, service: &str, to: &Destination) -> PathBuf {
-        let key = match to {
-            Destination::Ntfy { topic } => format!("{service} ntfy {topic}"),
-            Destination::Command => format!("{service} command"),
-            Destination::Webhook => format!("{service} webhook"),
-        };
-        self.dir.join("owed").join(format!("{:016x}.json", fnv1a(key.as_bytes())))
+        self.dir.join("owed").join(key(service, to))
     }
 
-    /// Remembers that a failure was delivered there, so that its recovery will be told. Nothing is owed for
-    /// other kinds.
+    /// Remembers what follows from a delivery: of a failure, that its recovery will be told there; of a component's
+    /// event, that it was the last word on it. Nothing follows from other kinds.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn owe(&self, alert: &Alert, now: Timestamp) -> Result<(), StoreError> {
+        if alert.event.is_some() {
+            return self.remember(alert);
+        }
         if !alert.kind.is_failure() {
             return Ok(());
         }
@@ -157,7 +177,8 @@ impl Outbox {
         atomic::create_folder(&folder, FOLDER_MODE)?;
         for service in services(alert) {
             let path = self.debt_file(service, &alert.to);
-            let debt = Debt { service: service.to_owned(), to: alert.to.clone(), told_at: now };
+            let (to, sequence) = (alert.to.clone(), alert.sequence.clone());
+            let debt = Debt { service: service.to_owned(), to, told_at: now, sequence };
             let fail = |e| StoreError::io("write", &path, e);
             let content = serde_json::to_vec(&debt).map_err(|e| fail(e.into()))?;
             atomic::write(&path, &content, FILE_MODE, Existing::Replace).map_err(fail)?;
@@ -175,9 +196,14 @@ impl Outbox {
     }
 }
 
-/// The head of an event's JSON, which is its time.
-fn when(event: &Alert) -> Option<&str> {
-    event.body.split(',').next()
+/// The name of a file about one service and one destination; neither can be read from it.
+fn key(service: &str, to: &Destination) -> String {
+    let key = match to {
+        Destination::Ntfy { topic } => format!("{service} ntfy {topic}"),
+        Destination::Command => format!("{service} command"),
+        Destination::Webhook => format!("{service} webhook"),
+    };
+    format!("{:016x}.json", fnv1a(key.as_bytes()))
 }
 
 /// What a file's name sorts by.

@@ -50,7 +50,7 @@ impl Outbox {
             sender.report.stopped = Some("another process is sending".to_owned());
             return sender.finish();
         };
-        for folder in [self.dir.clone(), self.dir.join("owed")] {
+        for folder in [self.dir.clone(), self.dir.join("owed"), self.dir.join(super::told::FOLDER)] {
             atomic::sweep_old(&folder, with.clock.now());
         }
         sender.put_aside(listing);
@@ -278,6 +278,10 @@ impl<'a> Sender<'a> {
     }
 
     fn refused(&mut self, alert: Alert, why: String, files: &[PathBuf]) -> Result<(), String> {
+        // It was told and would be refused again: what follows is told of what comes after it.
+        if let Err(e) = self.outbox.remember(&alert) {
+            self.report.errors.push(e);
+        }
         self.report.rejected.push((alert, why));
         self.reject(files)
     }

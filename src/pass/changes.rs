@@ -2,8 +2,8 @@
 //! `alert::component`'s, here they get their facts.
 
 use super::sight::Sight;
-use super::{Outcome, Pass, story};
-use crate::alert::component::{self, Step};
+use super::{Outcome, Pass, facts, story};
+use crate::alert::component::{self, Audience, Step};
 use crate::alert::incident::Found;
 use crate::alert::mask::mask;
 use crate::alert::text::cut_chars;
@@ -24,21 +24,33 @@ pub(super) struct Seen<'s> {
     pub(super) found: Found,
     /// The engine could not be asked twice in a row: nobody knows how its containers' services are.
     pub(super) engine_lost: bool,
+    pub(super) audience: Audience,
+}
+
+/// An event of a component.
+pub(super) struct Told {
+    pub(super) event: Event,
+    /// The webhook is told; else the log alone.
+    pub(super) posted: bool,
 }
 
 /// Takes it into the state, after the look itself; the events that follow, as they are logged and posted.
-pub(super) fn follow(pass: &Pass<'_>, state: &mut ServiceState, seen: &Seen<'_>) -> Vec<Event> {
+pub(super) fn follow(pass: &Pass<'_>, state: &mut ServiceState, seen: &Seen<'_>) -> Vec<Told> {
     let steps = component::advance(
         state,
         component::Seen {
             now: change(seen, state),
             at: seen.sight.at,
             recovered: recovered_at(pass, seen),
-            posting: posts(pass, seen.service),
+            audience: seen.audience,
         },
     );
     let last = steps.last().map(|step| step.change);
-    steps.into_iter().map(|step| event(pass, state, seen, step, last == Some(step.change))).collect()
+    let told = |step: Step| Told {
+        event: event(pass, state, seen, step, last == Some(step.change)),
+        posted: step.posted,
+    };
+    steps.into_iter().map(told).collect()
 }
 
 /// When this pass saw it down, where it has brought it back since.
@@ -79,7 +91,15 @@ fn event(pass: &Pass<'_>, state: &ServiceState, seen: &Seen<'_>, step: Step, is_
     let said = pass.heard.of(&name);
     let well = step.change == Change::Recovered;
     // The last sight is of what is told last; what came before it is known from the lines of this pass.
-    let reason = if is_last { Some(mask(&story::reason(seen.sight, seen.outcome))) } else { said.reason };
+    let heard_last = said.reason.as_deref() == Some(seen.sight.reason().as_str());
+    let (reason, severity) = if is_last {
+        let reason = mask(&story::reason(seen.sight, seen.outcome));
+        let seen_so = || facts::severity(pass, seen.service, seen.sight, &facts::Progress::default());
+        // Of one look both; what a line said of it counts the looks that were made before it.
+        (Some(reason), if heard_last { said.severity } else { seen_so() })
+    } else {
+        (said.reason, said.severity)
+    };
     let kind = EventKind::Component(Component {
         change: step.change,
         host: pass.world.host.to_owned(),
@@ -91,7 +111,7 @@ fn event(pass: &Pass<'_>, state: &ServiceState, seen: &Seen<'_>, step: Step, is_
         } else {
             state.consecutive_failures.max(said.consecutive_failures)
         },
-        severity: said.severity.filter(|_| !well),
+        severity: severity.filter(|_| !well),
         down_since: step.down_since,
     });
     Event {

@@ -1,4 +1,4 @@
-//! What the lines of a pass said of each service: its last failed look, and what was done about it. The events
+//! What the lines of a pass said of each service: its last failed look that has a line, and what was done about it. The events
 //! of a component tell it again, at the end of the pass.
 
 use std::collections::HashMap;
@@ -14,11 +14,11 @@ use crate::event::{Action, EventKind};
 pub(super) struct Said {
     /// What was done last.
     pub(super) action: Action,
-    /// When its last failed look was told.
+    /// When its last line about a failed check was written.
     pub(super) failed_at: Option<Timestamp>,
-    /// How bad that was.
+    /// How bad the last failed look was.
     pub(super) severity: Option<Severity>,
-    /// Why it failed.
+    /// Why that failed.
     pub(super) reason: Option<String>,
     /// Failed looks in a row, that one included.
     pub(super) consecutive_failures: u32,
@@ -41,10 +41,14 @@ impl Heard {
                 said.consecutive_failures = *consecutive_failures;
                 if left_because.is_some() || below.is_some() { Action::None } else { Action::Recover }
             }
+            EventKind::RecoveryFailed { reason, severity, .. } => {
+                said.severity = *severity;
+                said.reason = Some(reason.clone());
+                said.action
+            }
             EventKind::Executing { .. }
             | EventKind::ExecutingFallback { .. }
             | EventKind::Recovered { .. }
-            | EventKind::RecoveryFailed { .. }
             | EventKind::Degraded { .. } => said.action,
             _ => Action::None,
         })

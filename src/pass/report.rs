@@ -5,17 +5,18 @@
 
 use super::look::Sights;
 use super::{Outcome, Pass, World, ahead, changes, follow, record, story};
+use crate::alert::component::{Audience, LastWord};
 use crate::alert::incident::{self, Found, Policy};
 use crate::alert::{self, Alert, Delivery, Destination, Report, component};
 use crate::check::{Health, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName};
 use crate::decide::{Decision, NoWay};
-use crate::event::{Event, Level};
+use crate::event::Level;
 use crate::exit_code::ExitCode;
 use crate::history;
 use crate::journal::{self, Format};
-use crate::outbox::{self, BUDGET, Outbox, Sending};
+use crate::outbox::{self, BUDGET, LastWords, Outbox, Sending};
 use crate::state::{AlertKind, Incident, ServiceState, UNKNOWN_LOOKS_TOLD};
 use crate::store::{Lock, StateGuard, Subject};
 
@@ -35,7 +36,7 @@ struct Told {
     /// To people.
     report: Option<Report>,
     /// To programs, in order.
-    events: Vec<Event>,
+    events: Vec<changes::Told>,
 }
 
 impl Told {
@@ -54,14 +55,21 @@ pub(super) fn report(pass: &Pass<'_>, sights: &Sights, outcomes: &[(ServiceName,
     let mut pending: Vec<Pending> = Vec::new();
     let engine_lost = engine_trouble(pass, sights).is_some()
         && remembered_engine(pass).unknown_looks + 1 >= UNKNOWN_LOOKS_TOLD;
+    let words = last_words(pass, &outbox);
     for (service, (_, outcome)) in pass.scope.services.iter().zip(outcomes) {
-        let teller = Teller { pass, service, sights, outcome, outcomes, outbox: &outbox, engine_lost };
+        let outbox = &outbox;
+        let teller = Teller { pass, service, sights, outcome, outcomes, outbox, words: &words, engine_lost };
         pending.extend(teller.settle());
     }
     pending.extend(engine(pass, sights));
     let budget = tell(pass, &outbox, pending);
     record_looks(pass, sights);
     send(pass, &outbox, budget);
+}
+
+/// What the webhook was told last; `None` where there is none, or nobody can say.
+fn last_words<'o>(pass: &Pass<'_>, outbox: &'o Outbox) -> Option<LastWords<'o>> {
+    pass.config.notifications.webhook.as_ref().and_then(|_| outbox.last_words().ok())
 }
 
 /// The state of a subject, as it is at the end of the pass.
@@ -93,6 +101,8 @@ struct Teller<'t, 'p> {
     outcome: &'t Outcome,
     outcomes: &'t [(ServiceName, Outcome)],
     outbox: &'t Outbox,
+    /// As they were when the first service was settled.
+    words: &'t Option<LastWords<'t>>,
     engine_lost: bool,
 }
 
@@ -110,7 +120,7 @@ impl Teller<'_, '_> {
             return self.without_memory(ServiceState::new(name.as_str()));
         };
         let mut after = before.clone();
-        if self.advance(&mut after).is_empty() && after == before {
+        if self.advance(&mut after, self.words).is_empty() && after == before {
             return None;
         }
         let (guard, mut state) = match memory(self.pass, name.into(), Some(name)) {
@@ -118,7 +128,8 @@ impl Teller<'_, '_> {
             Memory::Elsewhere => return None,
             Memory::Lost => return self.without_memory(before),
         };
-        let told = self.advance(&mut state);
+        // Another pass may have told of it meanwhile; while we hold the lock none does.
+        let told = self.advance(&mut state, &last_words(self.pass, self.outbox));
         if told.is_empty() {
             save(self.pass, Some(name), &guard, &state);
             return None;
@@ -129,19 +140,21 @@ impl Teller<'_, '_> {
     /// Trouble is told also where nobody can remember that it was: rather again at the next pass than never.
     fn without_memory(&self, mut state: ServiceState) -> Option<Pending> {
         state.unknown_looks = UNKNOWN_LOOKS_TOLD;
-        let mut told = self.advance(&mut state);
+        let mut told = self.advance(&mut state, &last_words(self.pass, self.outbox));
         told.report = told.report.filter(|report| report.story.kind != AlertKind::ServiceRecovered);
-        told.events.retain(|event| event.success() != Some(true));
+        // Of the webhook it is known what it was told last.
+        told.events.retain(|told| told.posted || told.event.success() != Some(true));
         (!told.is_empty()).then_some(Pending { guard: None, state, told })
     }
 
     /// Takes the outcome into the state; what must be told because of it.
-    fn advance(&self, state: &mut ServiceState) -> Told {
+    fn advance(&self, state: &mut ServiceState, words: &Option<LastWords<'_>>) -> Told {
         let (sight, now) = (&self.sights[&self.service.name], self.pass.now());
         // Another pass saw something later than we did.
         if state.since.is_some_and(|since| since > sight.at && since <= now) && !self.outcome.acted() {
             return Told::default();
         }
+        component::clamp(state, now);
         record::outcome(state, sight, self.outcome);
         follow::begin(self.pass, self.service, state);
         // Also where nothing is tried: a time of the future would else hold its place until then.
@@ -161,6 +174,7 @@ impl Teller<'_, '_> {
             outcome: self.outcome,
             found,
             engine_lost: self.engine_lost,
+            audience: self.audience(state, words.as_ref()),
         };
         let events = changes::follow(self.pass, state, &seen);
         let mut due = incident::advance(state, found, !owed.is_empty(), policy, now);
@@ -175,6 +189,20 @@ impl Teller<'_, '_> {
             report
         });
         Told { report, events }
+    }
+
+    /// Who hears of the service's changes.
+    fn audience(&self, state: &ServiceState, words: Option<&LastWords<'_>>) -> Audience {
+        if !changes::posts(self.pass, self.service) {
+            return Audience::Log;
+        }
+        // Where the outbox cannot be read, the state knows what it was told to put there.
+        let remembered = || {
+            let standing = state.standing.as_ref().filter(|standing| standing.posted)?;
+            Some(LastWord::from(standing))
+        };
+        let known = words.and_then(|words| words.of(self.service.name.as_str()).ok());
+        Audience::Webhook(known.unwrap_or_else(remembered))
     }
 
     /// Since when a service was down that a restart helped before anybody had to be told.
@@ -293,10 +321,9 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
             &format!("alert {} goes to nobody: {}", told.story.kind, story::title(told)),
         );
     }
-    for event in pending.iter().flat_map(|pending| &pending.told.events) {
+    for changes::Told { event, posted } in pending.iter().flat_map(|pending| &pending.told.events) {
         pass.world.journal.record(event);
-        let posts = event.service.as_ref().and_then(|name| pass.config.service(name));
-        if posts.is_some_and(|service| changes::posts(pass, service)) {
+        if *posted {
             let body = journal::render(event, Format::Json);
             if let Some(alert) = Alert::of_event(event, body, pass.now()) {
                 put(pass, outbox, &alert, &mut unkept);
@@ -309,6 +336,9 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
     for Pending { guard, mut state, told } in pending {
         let Some(guard) = guard else { continue };
         forget_untold(&guard, &mut state, &told, &untold);
+        if unkept.iter().any(|alert| of_event(alert, &state)) {
+            remember_unrecorded(outbox, &mut state);
+        }
         save(pass, None, &guard, &state);
     }
     BUDGET.saturating_sub(spent)
@@ -338,8 +368,8 @@ fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, unto
         let incidents = told.report.as_ref().map_or(&[][..], |report| &report.incidents);
         alert.incidents.iter().any(|of| incidents.contains(of))
     };
-    let of_event = |alert: &Alert| alert.event.is_some() && alert.services.contains(&state.service);
-    let (report, event) = (untold.iter().any(of_report), untold.iter().any(of_event));
+    let event = untold.iter().any(|alert| of_event(alert, state));
+    let report = untold.iter().any(of_report);
     let before = if report || event { guard.load().ok() } else { None };
     if report {
         state.incident = before.as_ref().and_then(|before| before.incident.clone());
@@ -348,6 +378,18 @@ fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, unto
     if event {
         state.standing = before.and_then(|before| before.standing);
     }
+}
+
+/// An event that was sent at once is known to the outbox only where it had room for that.
+fn remember_unrecorded(outbox: &Outbox, state: &mut ServiceState) {
+    let last = outbox.last_words().ok().and_then(|words| words.of(&state.service).ok().flatten());
+    if let Some(standing) = &mut state.standing {
+        standing.unrecorded = last.is_none_or(|last| last.change != standing.change);
+    }
+}
+
+fn of_event(alert: &Alert, state: &ServiceState) -> bool {
+    alert.event.is_some() && alert.services.contains(&state.service)
 }
 
 /// Sends what cannot be kept; what could not be sent either.

@@ -8,7 +8,7 @@ use crate::alert::incident::Due;
 use crate::alert::text::{self, Story};
 use crate::alert::{self, Destination, Report, destinations, machine_destinations};
 use crate::check::{Failure, Health, Unknown};
-use crate::config::model::{Service, ServiceName};
+use crate::config::model::{RestartMethod, Service, ServiceName};
 use crate::decide::Decision;
 use crate::machine;
 use crate::store::Subject;
@@ -39,7 +39,7 @@ pub(super) fn of_service(
         reason: Some(reason),
         output: output(sight),
         health_check: Some(text::describe_check(&service.check.probe)),
-        restart_command: service.restart_cmd.clone(),
+        restart_command: service.restart_cmd.clone().filter(|_| is_restarted(service)),
         restart_result,
         attempts: match outcome {
             Outcome::Left(Decision::GiveUp { attempts, window, .. }) => Some((*attempts, *window)),
@@ -66,6 +66,11 @@ pub(super) fn of_service(
         group: container.or_else(|| service.container.clone()).filter(|_| is_container_trouble(sight)),
         to: destinations(told.map(|service| &service.notify), &pass.config.notifications),
     }
+}
+
+/// Whether it is ever restarted.
+fn is_restarted(service: &Service) -> bool {
+    service.restart != RestartMethod::Never && service.max_failures > 0
 }
 
 /// What is told of the container engine.

@@ -82,7 +82,9 @@ fn a_crash_loop_says_how_often_and_a_down_that_nothing_was_configured() {
     let attempts = Some((3, Duration::from_secs(3600)));
     let text = body(&Story { kind: AlertKind::ServiceCrashLoop, attempts, ..minio() });
     assert!(text.contains("\nRecovery attempt: Given up after 3 attempts in 3600 s\n"), "{text}");
-    let text = body(&Story { kind: AlertKind::ServiceDown, reminder: true, ..minio() });
+    let down = Story { kind: AlertKind::ServiceDown, reminder: true, ..minio() };
+    assert!(body(&down).contains("\nRecovery attempt: None at this look\n"), "{}", body(&down));
+    let text = body(&Story { restart_command: None, ..down });
     assert!(text.contains("\nRecovery attempt: None configured\n"), "{text}");
     assert!(text.contains("\nAlert: SERVICE-DOWN (reminder)\n"), "{text}");
 }
