@@ -60,6 +60,20 @@ pub fn conclude(attempts: &mut [Attempt], result: AttemptResult) {
     }
 }
 
+/// Records a restart after a dependency, and drops those that have left the window; one in the future is now.
+pub fn follow(follows: &mut Vec<Timestamp>, now: Timestamp, window: Duration) {
+    follows.iter_mut().for_each(|at| *at = (*at).min(now));
+    follows.retain(|&at| age(at, now) < window);
+    follows.push(now);
+}
+
+/// Restarts after dependencies that lie within the window.
+#[must_use]
+pub fn follows(follows: &[Timestamp], now: Timestamp, window: Duration) -> u32 {
+    let within = follows.iter().filter(|&&at| age(at, now) < window).count();
+    u32::try_from(within).unwrap_or(u32::MAX)
+}
+
 /// The chain of a service, where it began within the window.
 #[must_use]
 pub fn chain(state: &ServiceState, now: Timestamp, window: Duration) -> Option<&Chain> {

@@ -52,6 +52,9 @@ pub struct ServiceState {
     /// What it followed, by the names of its dependencies.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub followed: BTreeMap<String, Followed>,
+    /// When it was restarted after dependencies, pruned to the failure window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "times")]
+    pub follows: Vec<Timestamp>,
     /// The open incident.
     #[serde(default)]
     pub incident: Option<Incident>,
@@ -83,6 +86,7 @@ impl ServiceState {
             chain: None,
             restarted: None,
             followed: BTreeMap::new(),
+            follows: Vec::new(),
             incident: None,
             last_incident: None,
             standing: None,
@@ -353,4 +357,22 @@ pub struct Unalerted {
     pub flapping: bool,
     /// It was told, or need not be any more.
     pub told: bool,
+}
+
+/// A list of times as text.
+mod times {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::clock::Timestamp;
+
+    #[derive(Serialize, Deserialize)]
+    struct Time(#[serde(with = "time::serde::rfc3339")] Timestamp);
+
+    pub fn serialize<S: Serializer>(times: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(times.iter().map(|&time| Time(time)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Timestamp>, D::Error> {
+        Ok(Vec::<Time>::deserialize(deserializer)?.into_iter().map(|time| time.0).collect())
+    }
 }

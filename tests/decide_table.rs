@@ -247,6 +247,7 @@ fn facts() -> Facts<'static> {
         container: Situation::Running,
         attempts: 0,
         free_at: None,
+        follows: 0,
         failures: 2,
         escalating: 1,
         made: &[],

@@ -106,6 +106,7 @@ fn asked() -> Vec<Asked> {
         container: Situation::Running,
         attempts: 0,
         free_at: None,
+        follows: 0,
         failures: 1,
         escalating: 1,
         made: &[],

@@ -581,3 +581,88 @@ fn what_would_come_around_to_its_own_cause_is_not_followed_for_ever() {
         }
     }
 }
+
+/// The same over two passes of which each sees only its half.
+#[test]
+fn a_circle_is_seen_whatever_part_of_it_a_pass_takes() {
+    let stage = Stage::new(&json!({
+        "a": {"container": "one", "restart": "container"},
+        "b": {"container": "two", "restart": "container", "dependencies": after("a")},
+        "c": {"container": "two", "restart": "container"},
+        "d": {"container": "one", "restart": "container", "dependencies": after("c")}
+    }));
+    stage.pass();
+    stage.machine().kill("a");
+    for round in 0..4 {
+        stage.advance(300);
+        let one = stage.run(&["b"], true, false);
+        stage.advance(60);
+        let two = stage.run(&["d"], true, false);
+        assert!(
+            round == 0 || one.acts().is_empty() && two.acts().is_empty(),
+            "{:?} {:?}",
+            one.acts(),
+            two.acts()
+        );
+    }
+}
+
+#[test]
+fn a_dependency_that_flaps_drags_nobody_along_for_ever() {
+    let stage = boxed();
+    stage.pass();
+    let mut acts = 0;
+    for _ in 0..12 {
+        start(&stage, "tunnel");
+        acts += stage.pass().acts().len();
+    }
+    assert!((1..=3).contains(&acts), "{acts} restarts of a healthy service in an hour");
+}
+
+#[test]
+fn a_stopped_container_that_answers_from_elsewhere_is_not_started() {
+    let stage = Stage::new(&json!({
+        "vpn": {"container": "tunnel"},
+        "web": {
+            "container": "box", "restart": "container", "dependencies": after("vpn"),
+            "health_check": {"type": "tcp", "port": 1, "from": "machine"}
+        }
+    }));
+    stage.pass();
+    start(&stage, "tunnel");
+    stage.machine().containers.insert("box".to_owned(), died(ContainerEnd::StoppedBySomeone, 143));
+    assert_eq!(stage.pass().acts(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_follower_in_its_start_period_is_left_alone_though_it_looks_healthy() {
+    let stage = Stage::new(&json!({
+        "vpn": {"container": "tunnel"},
+        "web": {
+            "container": "box", "restart": "container", "start_period_seconds": 600, "dependencies": after("vpn")
+        }
+    }));
+    stage.pass();
+    for (container, wait) in [("box", 5), ("tunnel", 15)] {
+        let now = stage.clock.peek();
+        stage.machine().came_up(container, now);
+        stage.advance(wait);
+    }
+    assert_eq!(stage.pass().acts(), Vec::<&str>::new());
+    // Afterwards it follows.
+    assert_eq!(stage.pass_after(900).acts(), ["restart box"]);
+}
+
+#[test]
+fn where_no_state_lasts_nothing_is_restarted_at_every_pass() {
+    let stage = boxed();
+    stage.pass();
+    start(&stage, "tunnel");
+    let acts: usize = (0..5)
+        .map(|_| {
+            std::fs::remove_dir_all(stage.store.dir()).unwrap();
+            stage.pass_after(300).acts().len()
+        })
+        .sum();
+    assert_eq!(acts, 0);
+}

@@ -121,6 +121,13 @@ pub(super) fn follow(service: &Service, facts: &Facts<'_>, network: bool) -> Res
     if service.max_failures == 0 {
         return Err(NoWay::NeverAllowed.to_string());
     }
+    if facts.follows >= service.max_failures {
+        return Err(format!(
+            "it was restarted after its dependencies {} times within {} s already",
+            facts.follows,
+            service.failure_window.as_secs()
+        ));
+    }
     if !facts.time_left {
         return Err(why_not(&Decision::OutOfTime));
     }

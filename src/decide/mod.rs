@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     pub attempts: u32,
     /// When one of them becomes free, where all are used up.
     pub free_at: Option<Timestamp>,
+    /// Restarts after dependencies that lie within the window.
+    pub follows: u32,
     /// Failed looks in a row, this one included.
     pub failures: u32,
     /// Those among them that count for its escalation.

@@ -72,7 +72,7 @@ pub(super) fn facts<'s>(
         marker: sight.marker.clone(),
         remembered: sight.state.is_some(),
         booting: pass.world.clock.uptime().is_some_and(|uptime| uptime < pass.config.recovery.boot_grace),
-        starting: progress.made.is_empty() && !progress.begun && is_starting(service, sight, now),
+        starting: progress.made.is_empty() && !progress.begun && is_starting(pass, service, sight, now),
         upstream,
         follow: follow::due(pass, service, sight)
             .filter(|_| !acted_on && progress.made.is_empty() && progress.followed.is_none()),
@@ -82,6 +82,7 @@ pub(super) fn facts<'s>(
         },
         attempts: history::count(attempts, now, window),
         free_at: history::free_at(attempts, now, window, service.max_failures),
+        follows: sight.state.as_ref().map_or(0, |state| history::follows(&state.follows, now, window)),
         failures,
         escalating: chain.map_or(1, |chain| chain.looks.saturating_add(u32::from(!progress.counted))),
         made: &progress.made,
@@ -118,11 +119,14 @@ fn situation(sight: &Sight) -> Situation {
 }
 
 /// Whether its container is within its start period, for the first time since it was seen healthy.
-fn is_starting(service: &Service, sight: &Sight, now: Timestamp) -> bool {
-    let (Place::Running(_), Some(details), Some(state)) = (&sight.place, &sight.details, &sight.state) else {
-        return false;
+fn is_starting(pass: &Pass<'_>, service: &Service, sight: &Sight, now: Timestamp) -> bool {
+    let (Place::Running(at), Some(state)) = (&sight.place, &sight.state) else { return false };
+    let started = match &sight.details {
+        Some(details) => details.started_at,
+        // Of what is well the engine was asked only where it may have to follow a dependency.
+        None => pass.links.started(pass.world.engine, &pass.gates, at),
     };
-    let Some(started) = details.started_at else { return false };
+    let Some(started) = started else { return false };
     let granted = state.start_granted.is_none_or(|granted| granted == started);
     // One in the future was dated by a clock that has been put back since: nobody knows its age.
     granted && started <= now && now - started < service.start_period

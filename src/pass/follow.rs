@@ -13,7 +13,7 @@ use super::look::{self, Sights};
 use super::sight::{Place, Sight};
 use super::{Outcome, Pass, act, marker, outcome, perform};
 use crate::clock::Timestamp;
-use crate::config::model::{Service, ServiceName};
+use crate::config::model::{RestartMethod, Service, ServiceName};
 use crate::decide::{Action, Decision, Follow, Upstream};
 use crate::engine::ContainerRef;
 use crate::event::Level;
@@ -35,7 +35,7 @@ pub(super) fn due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> Option<F
             | Outcome::Healthy
             | Outcome::Healed
             | Outcome::Recovered
-            | Outcome::Followed(_) => behind(pass, sight, need),
+            | Outcome::Followed(_) => behind(pass, service, sight, need),
             // It is down, or only limps along, or nobody can see it.
             _ => None,
         };
@@ -47,7 +47,7 @@ pub(super) fn due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> Option<F
 /// done.
 pub(super) fn is_pending(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
     let mut followed = pass.links.needs(&service.name).iter().filter(|need| need.is_followed());
-    followed.any(|need| behind(pass, sight, need).is_some())
+    followed.any(|need| behind(pass, service, sight, need).is_some())
 }
 
 /// Services that may be restarted in this pass: those that are down, those that are behind a dependency, and those
@@ -58,7 +58,7 @@ pub(super) fn moving<'a>(pass: &Pass<'a>, sights: &Sights) -> HashSet<&'a Servic
         let sight = &sights[&service.name];
         let mut followed = pass.links.needs(&service.name).iter().filter(|need| need.is_followed());
         if look::is_down(sight)
-            || followed.any(|need| moving.contains(&need.on) || behind(pass, sight, need).is_some())
+            || followed.any(|need| moving.contains(&need.on) || behind(pass, service, sight, need).is_some())
         {
             moving.insert(&service.name);
         }
@@ -85,7 +85,11 @@ fn would_be_behind(need: &Need, decision: &Decision) -> Option<Behind> {
 }
 
 /// What of a dependency a service has not followed yet; nothing where its own state cannot be read.
-fn behind(pass: &Pass<'_>, sight: &Sight, need: &Need) -> Option<Behind> {
+fn behind(pass: &Pass<'_>, service: &Service, sight: &Sight, need: &Need) -> Option<Behind> {
+    // A container that does not run is left to the rules for such: a person may have stopped it.
+    if matches!(sight.place, Place::Exited(_)) {
+        return None;
+    }
     let last = sight.state.as_ref()?.followed.get(need.on.as_str());
     let unfinished = last.is_some_and(|last| !last.done && last.tries < TRIES);
     let (own, others) = (sight.place.container(), pass.links.home(&need.on));
@@ -95,8 +99,12 @@ fn behind(pass: &Pass<'_>, sight: &Sight, need: &Need) -> Option<Behind> {
         Some(own) => started(pass, own).is_some_and(|own| start > own),
         None => sight.place == Place::Machine && others.is_some_and(|at| pass.gates.acted_on(at)),
     };
+    // A restart by command leaves the start of its own container as it is, so that only memory ends it: without one,
+    // starts before this pass are an old story.
+    let has_begun =
+        last.is_some() || renews(service, need) || others.is_some_and(|at| pass.gates.acted_on(at));
     let is_new = |start| unfinished || last.and_then(|last| last.container_start) != Some(start);
-    if start.is_some_and(|start| is_new(start) && is_later(start)) {
+    if has_begun && start.is_some_and(|start| is_new(start) && is_later(start)) {
         return Some(Behind::Start);
     }
     let restarted = restarted(pass, &need.on).filter(|_| need.restarts)?;
@@ -109,6 +117,11 @@ fn behind(pass: &Pass<'_>, sight: &Sight, need: &Need) -> Option<Behind> {
         None => restarted.at >= pass.began_at,
     };
     is_new.then_some(Behind::Restart)
+}
+
+/// Whether to follow means a new start of its own container.
+fn renews(service: &Service, need: &Need) -> bool {
+    need.network || service.restart == RestartMethod::Container
 }
 
 fn started(pass: &Pass<'_>, at: &ContainerRef) -> Option<Timestamp> {
@@ -145,7 +158,13 @@ pub(super) fn begin(pass: &Pass<'_>, service: &Service, state: &mut ServiceState
     for need in pass.links.needs(&service.name).iter().filter(|need| need.restarts) {
         state.followed.entry(need.on.to_string()).or_insert_with(|| {
             let before = restarted(pass, &need.on).filter(|restarted| restarted.at < pass.began_at);
-            Followed { restart: before.map(|restarted| restarted.at), done: true, ..Followed::default() }
+            let start = pass.links.home(&need.on).and_then(|at| started(pass, at));
+            Followed {
+                restart: before.map(|restarted| restarted.at),
+                container_start: start.filter(|_| !renews(service, need)),
+                done: true,
+                ..Followed::default()
+            }
         });
     }
 }

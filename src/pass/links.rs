@@ -80,7 +80,7 @@ impl<'a> Links<'a> {
             links.join(&owners);
             links.ask(engine, &owners.into_values().collect(), 0);
         }
-        links.break_circles();
+        links.break_circles(config, listing);
         links
     }
 
@@ -180,62 +180,32 @@ impl<'a> Links<'a> {
 
     /// Services of one container are restarted together, so what follows from service to service without a circle
     /// may yet be one: from container to container. No step of such a circle is followed.
-    fn break_circles(&mut self) {
-        let mut leads: Vec<(Part, Part)> = Vec::new();
-        for service in &self.order {
-            for need in self.needs(&service.name).iter().filter(|need| need.is_followed()) {
-                let to = self.restarted_by(service, need);
-                leads.extend(self.parts(&need.on).into_iter().map(|from| (from, to.clone())));
-            }
-        }
-        let reaches = |from: &Part, goals: &[Part]| {
-            let mut reached = vec![from];
-            let mut at = 0;
-            while at < reached.len() {
-                let here = reached[at];
-                for (_, to) in leads.iter().filter(|(before, _)| before == here) {
-                    if !reached.contains(&to) {
-                        reached.push(to);
-                    }
-                }
-                at += 1;
-            }
-            goals.iter().any(|goal| reached.contains(&goal))
-        };
-        let endless = |service: &Service, need: &Need| {
-            need.is_followed() && reaches(&self.restarted_by(service, need), &self.parts(&need.on))
-        };
-        let found: Vec<(ServiceName, Vec<bool>)> = self
-            .order
+    ///
+    /// All enabled services count, also those that are no part of this pass: another pass may take them.
+    fn break_circles(&mut self, config: &Config, listing: &[Container]) {
+        let homes: HashMap<&ServiceName, ContainerRef> = config
+            .services
             .iter()
-            .map(|service| {
-                let needs = self.needs(&service.name).iter();
-                (service.name.clone(), needs.map(|need| endless(service, need)).collect())
-            })
+            .filter_map(|service| Some((&service.name, container_of(config, service, listing)?.at.clone())))
             .collect();
-        for (name, endless) in found {
-            for (need, endless) in self.needs.get_mut(&name).into_iter().flatten().zip(endless) {
-                need.endless = endless;
-                if endless {
-                    log::debug!("{name} is not restarted after {}: that would never end", need.on);
+        let map = Map { homes };
+        let mut leads: Vec<(Part, Part)> = Vec::new();
+        for service in config.services.iter().filter(|service| service.enabled) {
+            let needs = self.needs.get(&service.name).cloned().unwrap_or_else(|| configured(service));
+            for need in needs.iter().filter(|need| need.is_followed()) {
+                let to = map.restarted_by(service, need);
+                leads.extend(map.parts(&need.on).into_iter().map(|from| (from, to.clone())));
+            }
+        }
+        for service in &self.order {
+            for need in self.needs.get_mut(&service.name).into_iter().flatten() {
+                need.endless = need.is_followed()
+                    && reaches(&leads, &map.restarted_by(service, need), &map.parts(&need.on));
+                if need.endless {
+                    log::debug!("{} is not restarted after {}: that would never end", service.name, need.on);
                 }
             }
         }
-    }
-
-    /// What a service is restarted by after that dependency.
-    fn restarted_by(&self, service: &Service, need: &Need) -> Part {
-        let whole = need.network || service.restart == RestartMethod::Container;
-        match self.homes.get(&service.name).filter(|_| whole) {
-            Some(home) => Part::Container(home.clone()),
-            None => Part::Service(service.name.clone()),
-        }
-    }
-
-    /// Whatever restarts a service: its own restart, and that of its container.
-    fn parts(&self, service: &ServiceName) -> Vec<Part> {
-        let home = self.homes.get(service).cloned().map(Part::Container);
-        home.into_iter().chain([Part::Service(service.clone())]).collect()
     }
 
     /// Makes what lives on another container's network depend on the services there, except where the
@@ -273,6 +243,44 @@ impl<'a> Links<'a> {
         }
         self.order = plan::walk(&edges).into_iter().map(|i| self.order[i]).collect();
     }
+}
+
+/// Where services live.
+struct Map<'c> {
+    homes: HashMap<&'c ServiceName, ContainerRef>,
+}
+
+impl Map<'_> {
+    /// What a service is restarted by after that dependency.
+    fn restarted_by(&self, service: &Service, need: &Need) -> Part {
+        let whole = need.network || service.restart == RestartMethod::Container;
+        match self.homes.get(&service.name).filter(|_| whole) {
+            Some(home) => Part::Container(home.clone()),
+            None => Part::Service(service.name.clone()),
+        }
+    }
+
+    /// Whatever restarts a service: its own restart, and that of its container.
+    fn parts(&self, service: &ServiceName) -> Vec<Part> {
+        let home = self.homes.get(service).cloned().map(Part::Container);
+        home.into_iter().chain([Part::Service(service.clone())]).collect()
+    }
+}
+
+/// Whether a restart of `from` leads to one of `goals`, itself included.
+fn reaches(leads: &[(Part, Part)], from: &Part, goals: &[Part]) -> bool {
+    let mut reached = vec![from];
+    let mut at = 0;
+    while at < reached.len() {
+        let here = reached[at];
+        for (_, to) in leads.iter().filter(|(before, _)| before == here) {
+            if !reached.contains(&to) {
+                reached.push(to);
+            }
+        }
+        at += 1;
+    }
+    goals.iter().any(|goal| reached.contains(&goal))
 }
 
 fn configured(service: &Service) -> Vec<Need> {

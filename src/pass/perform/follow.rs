@@ -27,6 +27,7 @@ impl Attempt<'_, '_> {
         let text = format!("{} is restarted after {after}, on which it depends", self.service.name);
         self.pass.note(Some(&self.service.name), Level::Info, &text);
         self.number = history::count(&self.state.attempts, self.pass.now(), self.service.failure_window);
+        history::follow(&mut self.state.follows, self.pass.now(), self.service.failure_window);
         self.restarting(container, true);
         if look::is_down(&self.sight) && !self.progress.counted {
             self.state.saw_unhealthy(self.sight.at);
