@@ -666,3 +666,19 @@ fn where_no_state_lasts_nothing_is_restarted_at_every_pass() {
         .sum();
     assert_eq!(acts, 0);
 }
+
+/// Nobody said that the container of two may be restarted for the network of one.
+#[test]
+fn a_shared_container_is_not_restarted_for_its_network_unless_that_is_how_it_is_restarted() {
+    for (restart, acts) in [("command", Vec::new()), ("container", vec!["restart box"])] {
+        let stage = Stage::new(&json!({
+            "vpn": {"container": "tunnel"},
+            "app": {"container": "box"},
+            "web": {"container": "box", "restart": restart}
+        }));
+        network(&stage, "id-of-tunnel");
+        stage.pass();
+        start(&stage, "tunnel");
+        assert_eq!(stage.pass().acts(), acts, "{restart}");
+    }
+}

@@ -186,9 +186,17 @@ impl<'a> Links<'a> {
         let homes: HashMap<&ServiceName, ContainerRef> = config
             .services
             .iter()
+            .filter(|service| service.enabled)
             .filter_map(|service| Some((&service.name, container_of(config, service, listing)?.at.clone())))
             .collect();
         let map = Map { homes };
+        // Who shares a container did not agree to its restart, unless that is how they are restarted.
+        for service in self.order.iter().filter(|service| service.restart != RestartMethod::Container) {
+            if map.is_shared(&service.name) {
+                let needs = self.needs.get_mut(&service.name).into_iter().flatten();
+                needs.for_each(|need| need.network = false);
+            }
+        }
         let mut leads: Vec<(Part, Part)> = Vec::new();
         for service in config.services.iter().filter(|service| service.enabled) {
             let needs = self.needs.get(&service.name).cloned().unwrap_or_else(|| configured(service));
@@ -251,6 +259,12 @@ struct Map<'c> {
 }
 
 impl Map<'_> {
+    /// Whether another service lives in the same container.
+    fn is_shared(&self, service: &ServiceName) -> bool {
+        let Some(home) = self.homes.get(service) else { return false };
+        self.homes.iter().any(|(other, at)| *other != service && at == home)
+    }
+
     /// What a service is restarted by after that dependency.
     fn restarted_by(&self, service: &Service, need: &Need) -> Part {
         let whole = need.network || service.restart == RestartMethod::Container;
