@@ -682,3 +682,13 @@ fn a_shared_container_is_not_restarted_for_its_network_unless_that_is_how_it_is_
         assert_eq!(stage.pass().acts(), acts, "{restart}");
     }
 }
+
+#[test]
+fn a_network_that_is_the_machines_own_outlives_its_container() {
+    let stage = Stage::new(&json!({"vpn": {"container": "tunnel"}, "web": {"container": "box"}}));
+    network(&stage, "id-of-tunnel");
+    stage.machine().networks.insert("tunnel".to_owned(), "host".to_owned());
+    stage.pass();
+    start(&stage, "tunnel");
+    assert_eq!(stage.pass().acts(), Vec::<&str>::new());
+}

@@ -61,6 +61,8 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// The full id of the container whose network it lives on.
     pub network_of: Option<String>,
+    /// Its network is the machine's own, which no restart takes away.
+    pub on_host: bool,
 }
 
 /// What the engine knows of one container; asked only where a decision needs it.

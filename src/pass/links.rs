@@ -75,10 +75,11 @@ impl<'a> Links<'a> {
             }
         }
         links.ask(engine, &links.worth_asking(listing), 0);
-        let owners = links.owners(listing);
+        let mut owners = links.owners(listing);
         if !owners.is_empty() {
+            links.ask(engine, &owners.values().cloned().collect(), 0);
+            owners.retain(|_, owner| !links.is_on_host(owner));
             links.join(&owners);
-            links.ask(engine, &owners.into_values().collect(), 0);
         }
         links.break_circles(config, listing);
         links
@@ -162,6 +163,12 @@ impl<'a> Links<'a> {
             concerned.contains(*name) || networkless.contains(*at)
         };
         self.homes.iter().filter(wanted).map(|(_, at)| at.clone()).collect()
+    }
+
+    /// Whether a container has the machine's own network, which outlives it.
+    fn is_on_host(&mut self, container: &ContainerRef) -> bool {
+        let runs = self.runs.get_mut().expect("the map is never held across a panic");
+        runs.get(container).and_then(|(_, run)| run.as_ref()).is_some_and(|run| run.on_host)
     }
 
     /// By container the one whose network it lives on; remembers those of which that is gone.

@@ -326,8 +326,10 @@ impl Engine for FakeEngine {
         }
         let run = |at: &ContainerRef| {
             let started_at = machine.containers.get(&at.name)?.started_at;
-            let network_of = machine.networks.get(&at.name).cloned();
-            Some((at.clone(), engine::Run { started_at, network_of }))
+            let network = machine.networks.get(&at.name).cloned();
+            let on_host = network.as_deref() == Some("host");
+            let network_of = network.filter(|_| !on_host);
+            Some((at.clone(), engine::Run { started_at, network_of, on_host }))
         };
         Ok(containers.iter().filter_map(run).collect())
     }

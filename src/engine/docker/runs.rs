@@ -36,7 +36,7 @@ fn read(line: &str) -> Option<(&str, Run)> {
         _ => started.to_owned(),
     };
     let network_of = network.strip_prefix("container:").map(str::to_owned);
-    Some((id, Run { started_at: timestamp(&started), network_of }))
+    Some((id, Run { started_at: timestamp(&started), network_of, on_host: network == "host" }))
 }
 
 #[cfg(test)]
@@ -52,13 +52,15 @@ mod tests {
     fn a_real_answer_is_read() {
         let answer = b"bf5a 2026-11-22T02:24:04.54413255Z container:c523\n\
                        c523 2026-11-22T02:24:04.316329437Z default\n\
-                       d1ad 0001-01-01T00:00:00Z none\n";
-        let runs = parse(answer, &[at("bf5a"), at("c523"), at("d1ad")]).unwrap();
+                       d1ad 0001-01-01T00:00:00Z none\n\
+                       e77e 2026-11-22T02:24:04Z host\n";
+        let runs = parse(answer, &[at("bf5a"), at("c523"), at("d1ad"), at("e77e")]).unwrap();
         let child = &runs[&at("bf5a")];
         assert_eq!(child.started_at, Some(datetime!(2026-11-22 02:24:04.54413255 UTC)));
         assert_eq!(child.network_of.as_deref(), Some("c523"));
         assert_eq!(runs[&at("c523")].network_of, None);
         assert_eq!(runs[&at("d1ad")].started_at, None);
+        assert!(runs[&at("e77e")].on_host && !child.on_host);
     }
 
     #[test]
