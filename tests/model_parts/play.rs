@@ -294,7 +294,8 @@ impl Play<'_> {
             self.stage.machine().heal(&Scenario::name(i));
         }
         let mut last = None;
-        for _ in 0..6 {
+        // A follower whose window was used up follows when that is over, which may be an incident once more.
+        for _ in 0..16 {
             self.wait(900 * self.scenario.pace);
             last = self.pass(None);
         }
