@@ -236,27 +236,7 @@ fn chain_factors() -> Vec<Factor> {
 }
 
 fn facts() -> Facts<'static> {
-    Facts {
-        health: &UNHEALTHY,
-        marker: Marker::Absent,
-        remembered: true,
-        booting: false,
-        starting: false,
-        upstream: Upstream::Fine,
-        follow: None,
-        container: Situation::Running,
-        attempts: 0,
-        free_at: None,
-        follows: 0,
-        failures: 2,
-        escalating: 1,
-        made: &[],
-        worst: None,
-        container_spent: false,
-        fallback_spent: false,
-        degraded: None,
-        time_left: true,
-    }
+    Facts { failures: 2, ..sample::facts(&UNHEALTHY) }
 }
 
 fn word(decision: &Decision) -> String {

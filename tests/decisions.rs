@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use recovery::check::{Failure, Health};
-use recovery::decide::{Asked, Facts, Marker, Situation, Upstream, consider};
+use recovery::decide::{Asked, consider};
 
 const PAGE: &str = "docs/decisions.md";
 
@@ -95,27 +95,8 @@ fn its_tables_are_those_of_the_tests() {
 
 /// All that is asked of a failure that no rule leaves alone.
 fn asked() -> Vec<Asked> {
-    let facts = Facts {
-        health: &Health::Unhealthy(Failure::HttpError),
-        marker: Marker::Absent,
-        remembered: true,
-        booting: false,
-        starting: false,
-        upstream: Upstream::Fine,
-        follow: None,
-        container: Situation::Running,
-        attempts: 0,
-        free_at: None,
-        follows: 0,
-        failures: 1,
-        escalating: 1,
-        made: &[],
-        worst: None,
-        container_spent: false,
-        fallback_spent: false,
-        degraded: None,
-        time_left: true,
-    };
+    let failure = Health::Unhealthy(Failure::HttpError);
+    let facts = sample::facts(&failure);
     consider(&sample::service("web"), &facts).1.into_iter().map(|considered| considered.what).collect()
 }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use recovery::check::Health;
 use recovery::check::severity::SeverityMap;
 use recovery::config::model::{
     ContainerStart, HealthCheck, Notify, Policy, Probe, RestartMethod, Retry, Service, ServiceName,
     Strategies, Topic, Vantage,
 };
+use recovery::decide::{Facts, Marker, Situation, Upstream};
 
 /// A service in the container `services` with a restart command and the documented defaults.
 pub fn service(name: &str) -> Service {
@@ -58,5 +60,31 @@ pub fn policy() -> Policy {
         retry: Retry { attempts: 4, base_delay: Duration::from_secs(1) },
         cleanup_cmd: None,
         fallback_cmd: None,
+    }
+}
+
+/// What is known of a service about which nothing is special but what a look said, for the first time.
+#[allow(dead_code, reason = "each test uses a part")]
+pub fn facts(health: &Health) -> Facts<'_> {
+    Facts {
+        health,
+        marker: Marker::Absent,
+        remembered: true,
+        booting: false,
+        starting: false,
+        upstream: Upstream::Fine,
+        follow: None,
+        container: Situation::Running,
+        attempts: 0,
+        free_at: None,
+        follows: 0,
+        failures: 1,
+        escalating: 1,
+        made: &[],
+        worst: None,
+        container_spent: false,
+        fallback_spent: false,
+        degraded: None,
+        time_left: true,
     }
 }

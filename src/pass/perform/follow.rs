@@ -87,16 +87,7 @@ impl Attempt<'_, '_> {
         let _ = self.save();
         let reason = self.sight.reason();
         let result = format!("restarted after {after}: {}", self.result);
-        self.pass.emit(
-            &self.service.name,
-            EventKind::RecoveryFailed {
-                duration: self.spent(),
-                attempt: self.number,
-                reason: reason.clone(),
-                restart_result: result.clone(),
-                severity: self.severity(),
-            },
-        );
+        self.say_failed(&reason, &result);
         Outcome::Failed(Attempted { reason, result })
     }
 }

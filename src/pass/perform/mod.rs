@@ -352,21 +352,25 @@ impl<'p, 'w> Attempt<'p, 'w> {
             let _ = self.save();
         }
         if self.is_restart() || self.is_fallback_alone() {
-            self.pass.emit(
-                &self.service.name,
-                EventKind::RecoveryFailed {
-                    duration: self.spent(),
-                    attempt: self.number,
-                    reason: reason.clone(),
-                    restart_result: self.result.clone(),
-                    severity: self.severity(),
-                },
-            );
+            self.say_failed(&reason, &self.result);
         } else {
             let text = format!("{} is not better: {} ({reason})", self.service.name, self.result);
             self.pass.note(Some(&self.service.name), Level::Warning, &text);
         }
         Outcome::Failed(Attempted { reason, result: self.ended() })
+    }
+
+    fn say_failed(&self, reason: &str, result: &str) {
+        self.pass.emit(
+            &self.service.name,
+            EventKind::RecoveryFailed {
+                duration: self.spent(),
+                attempt: self.number,
+                reason: reason.to_owned(),
+                restart_result: result.to_owned(),
+                severity: self.severity(),
+            },
+        );
     }
 
     /// How all steps of this pass ended, the present one last.
