@@ -1,0 +1,141 @@
+//! What a person says and what a person is told, with services in real containers: markers here and there, and
+//! alerts over a server that is down for a while.
+
+use crate::common;
+
+use std::time::Duration;
+
+use common::docker::{Container, require_docker};
+use common::fixture::{Fixture, LIMIT};
+use common::inside::{attempts, custom, idle};
+use common::ntfy::Ntfy;
+use common::run;
+use common::server::Reply;
+use common::until::until;
+use serde_json::json;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn failing(container: &Container) -> Fixture {
+    let mut fixture = Fixture::new();
+    let mut service = custom(container, "test -e /tmp/up", "echo x >> /tmp/restarts; exit 7");
+    service["startup_timeout_seconds"] = json!(0);
+    service["display_name"] = json!("Web");
+    fixture.service("web", service);
+    fixture
+}
+
+#[test]
+fn a_marker_touched_in_the_container_is_honoured_until_resume() {
+    let Some(docker) = require_docker() else { return };
+    for (image, options) in [("debian", &[][..]), ("busybox", &["--user=app"])] {
+        let container = Container::start(docker, image, options, &[]);
+        let as_root = |text: &str| {
+            common::docker::docker_ok(&["exec", "--user", "0", &container.id, "sh", "-c", text]);
+        };
+        let fixture = failing(&container);
+        as_root("mkdir -p /var/run/manual-stop && touch /var/run/manual-stop/web.stopped");
+        for _ in 0..2 {
+            fixture.pass().expect_code(0);
+        }
+        assert_eq!(fixture.count("web manually stopped, skipping auto-recovery"), 2, "{}", fixture.log());
+        assert_eq!(fixture.count("Health check"), 0, "{}", fixture.log());
+        assert_eq!(container.lines_of("/tmp/restarts"), 0);
+
+        let done = fixture.run(&["resume", "web"]).expect_code(0);
+        assert!(done.stdout.contains(&format!("the marker in container {}", container.name)), "{done:?}");
+        as_root("test ! -e /var/run/manual-stop/web.stopped");
+        fixture.pass().expect_code(1);
+        assert_eq!(container.lines_of("/tmp/restarts"), 1, "{}", fixture.log());
+    }
+}
+
+#[test]
+fn stop_and_resume_hold_a_service_in_a_container_and_what_depends_on_it() {
+    let Some(docker) = require_docker() else { return };
+    let container = idle(docker, "debian");
+    let mut fixture = failing(&container);
+    let mut above = custom(&container, "test -e /tmp/up", "echo x >> /tmp/above");
+    above["dependencies"] = json!(["web"]);
+    fixture.service("above", above);
+    let done = fixture.run(&["stop", "web", "--reason", "moving house"]).expect_code(0);
+    assert!(done.stdout.contains("will not be restarted") && done.stdout.contains("above"), "{done:?}");
+    fixture.pass().expect_code(0);
+    assert_eq!(fixture.count("web manually stopped, skipping auto-recovery"), 1, "{}", fixture.log());
+    assert!(fixture.log().contains("moving house"), "{}", fixture.log());
+    assert_eq!((container.lines_of("/tmp/restarts"), container.lines_of("/tmp/above")), (0, 0));
+    fixture.run(&["resume", "web"]).expect_code(0);
+    fixture.pass().expect_code(1);
+    assert_eq!((container.lines_of("/tmp/restarts"), container.lines_of("/tmp/above")), (1, 0));
+}
+
+#[test]
+fn stop_waits_for_a_restart_that_is_under_way_and_says_so() {
+    let Some(docker) = require_docker() else { return };
+    let container = idle(docker, "debian");
+    let mut fixture = Fixture::new();
+    let slow = "echo x >> /tmp/restarts; while [ ! -e /tmp/go ]; do sleep 0.1; done; touch /tmp/up";
+    fixture.service("web", custom(&container, "test -e /tmp/up", slow));
+    let (pass, stop) = (fixture.command(&["run"]), fixture.command(&["stop", "web"]));
+    std::thread::scope(|scope| {
+        let pass = scope.spawn(|| run::within(LIMIT, pass, b""));
+        until("the restart", SOON, || (container.lines_of("/tmp/restarts") == 1).then_some(()));
+        let stop = scope.spawn(|| run::within(LIMIT, stop, b""));
+        let marker = fixture.path("state/manual-stop/web.stopped");
+        until("the marker", SOON, || marker.exists().then_some(()));
+        assert!(!stop.is_finished(), "it waits");
+        container.sh("touch /tmp/go");
+        pass.join().expect("the pass ends").expect_code(0);
+        let said = stop.join().expect("it ends").expect_code(0).stdout;
+        assert!(said.contains("is just restarting it, waiting for its end"), "{said}");
+        assert!(said.contains("web: that pass is done with it"), "{said}");
+    });
+    assert_eq!(attempts(&fixture, "web"), ["recovered"]);
+}
+
+#[test]
+fn an_alert_outlives_a_server_that_is_down_and_the_recovery_is_told_after_it() {
+    let Some(docker) = require_docker() else { return };
+    let container = idle(docker, "debian");
+    let ntfy = Ntfy::start();
+    ntfy.always(Some(Reply::Close));
+    let mut fixture = failing(&container);
+    fixture.ntfy(&ntfy);
+    fixture.pass().expect_code(1);
+    assert_eq!(fixture.outbox().len(), 1, "{}", fixture.log());
+    ntfy.always(None);
+    fixture.pass().expect_code(1);
+    assert_eq!(ntfy.titles(), ["Web Recovery Failed"]);
+    assert!(fixture.outbox().is_empty(), "{:?}", fixture.outbox());
+    container.sh("touch /tmp/up");
+    for _ in 0..2 {
+        fixture.pass().expect_code(0);
+    }
+    assert_eq!(ntfy.titles(), ["Web Recovery Failed", "Web Recovered"]);
+    let last = &ntfy.messages()[1];
+    assert_eq!((&last["priority"], &last["tags"]), (&json!(3), &json!(["white_check_mark"])));
+}
+
+#[test]
+fn an_alert_that_waited_until_the_recovery_is_one_calm_message() {
+    let Some(docker) = require_docker() else { return };
+    let container = idle(docker, "debian");
+    let ntfy = Ntfy::start();
+    ntfy.always(Some(Reply::Close));
+    let mut fixture = failing(&container);
+    fixture.ntfy(&ntfy);
+    fixture.pass().expect_code(1);
+    container.sh("touch /tmp/up");
+    fixture.pass().expect_code(75);
+    ntfy.always(None);
+    for _ in 0..2 {
+        fixture.pass().expect_code(0);
+    }
+    let messages = ntfy.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!(messages[0]["priority"], 3);
+    assert!(
+        messages[0]["message"].as_str().is_some_and(|text| text.contains("delivery delayed")),
+        "{messages:?}"
+    );
+}
