@@ -28,7 +28,7 @@ impl Service {
     fn start() -> Self {
         // It takes a free port itself and says which: a port that was free a moment ago may be another test's.
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "serve_where_told", "--nocapture"])
+            .args(["--exact", "machine_demo_service::serve_where_told", "--nocapture"])
             .env(ADDRESS, "127.0.0.1:0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

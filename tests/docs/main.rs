@@ -12,3 +12,4 @@ mod contrib_logrotate;
 mod contrib_systemd;
 mod decisions;
 mod readme;
+mod reliability;
