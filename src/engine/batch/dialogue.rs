@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::listing;
 use super::records::{self, Record, Stream};
 use super::script;
+use super::slot::{ANSWER, Slot, State};
 use super::verdict::{self, Answer};
-use crate::check::judge::{self, Output, ProcessRow, SHORT_CAP};
+use crate::check::judge::{self, ProcessRow, SHORT_CAP};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::config::model::Probe;
 use crate::engine::Request;
@@ -17,55 +18,8 @@ use crate::engine::Request;
 pub const SIDE_BY_SIDE: usize = 16;
 /// Until the agent's first word: an engine under load takes seconds.
 pub(super) const START: Duration = Duration::from_secs(15);
-/// Until the agent answers an order, or is ready.
-const ANSWER: Duration = Duration::from_secs(10);
-/// Between a check's end and the end of its output; afterwards something holds its pipe.
-const DRAIN: Duration = Duration::from_millis(300);
-/// Silence after that until the output is given up: a plain shell reads slowly.
-const SILENCE: Duration = Duration::from_secs(5);
 /// Listings and noise longer than this are cut off.
 const LISTING_CAP: usize = 32 * 1024 * 1024;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
-    Waiting,
-    Ordered {
-        at: Duration,
-    },
-    Running {
-        began: Duration,
-        pid: u32,
-    },
-    /// It ended by itself, but something still holds its pipe.
-    Draining {
-        ended: Duration,
-        pid: u32,
-        hunted: bool,
-    },
-    /// Its time is over, and the agent was told so.
-    Condemned {
-        began: Duration,
-        at: Duration,
-    },
-    Over,
-}
-
-#[derive(Debug)]
-struct Slot {
-    state: State,
-    exclusive: bool,
-    cap: usize,
-    out: Output,
-    err: Output,
-    /// Which of [standard output, standard error] have not ended yet.
-    open: [bool; 2],
-    exit: Option<(i32, Duration)>,
-    began: Duration,
-    heard: Duration,
-    marker: Option<Vec<u8>>,
-    result: Option<(Health, Duration)>,
-    told: bool,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -168,20 +122,14 @@ impl<'a> Conversation<'a> {
             Record::Marked | Record::NoListing => self.listing_over = true,
             Record::ListingOver => self.judge_processes(now),
             Record::MarkersHidden => self.markers_hidden = true,
-            Record::Marker(check) => self.with(check, |slot| {
-                slot.marker.get_or_insert_default();
-            }),
+            Record::Marker(check) => self.with(check, Slot::is_marked),
             Record::Ready if matches!(self.phase, Phase::Opening { .. }) => self.open(),
             Record::Begun { check, pid } => self.with(check, |slot| slot.begin(pid, now)),
-            Record::Piece { check, stream, bytes, line_end } => {
-                self.with(check, |slot| {
-                    slot.heard = now;
-                    slot.keep(stream, bytes, line_end);
-                });
+            Record::Piece { check, stream, bytes, form } => {
+                self.with(check, |slot| slot.keep(stream, bytes, form, now));
             }
             Record::Exit { check, code } => self.with(check, |slot| slot.exit(code, now)),
-            Record::Done { check, stream: Stream::Out } => self.done(check, 0),
-            Record::Done { check, stream: Stream::Err } => self.done(check, 1),
+            Record::Done { check, stream } => self.done(check, stream),
             Record::Killed(check) => self.killed(check, now),
             Record::Over if matches!(self.phase, Phase::Closing { .. }) => self.phase = Phase::Over,
             _ => {}
@@ -242,7 +190,7 @@ impl<'a> Conversation<'a> {
     pub(super) fn looks(self, why: &Unknown) -> Vec<Look> {
         let look = |slot: &Slot| {
             slot.look(self.markers_hidden)
-                .unwrap_or_else(|| Look { marker: slot.marker.clone(), ..Look::unknown(why.clone()) })
+                .unwrap_or_else(|| Look { marker: slot.marker(), ..Look::unknown(why.clone()) })
         };
         self.slots.iter().map(look).collect()
     }
@@ -320,10 +268,9 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn done(&mut self, check: usize, stream: usize) {
+    fn done(&mut self, check: usize, stream: Stream) {
         let Some(slot) = self.slots.get_mut(check) else { return };
-        slot.open[stream] = false;
-        if slot.open != [false; 2] {
+        if !slot.ended(stream) {
             return;
         }
         if matches!(slot.state, State::Ordered { .. } | State::Running { .. }) {
@@ -336,6 +283,7 @@ impl<'a> Conversation<'a> {
 
     /// The agent has killed a check.
     fn killed(&mut self, check: usize, now: Duration) {
+        let can_swallow = self.has()("cat");
         let Some(slot) = self.slots.get_mut(check) else { return };
         let Some(request) = self.requests.get(check) else { return };
         match slot.state {
@@ -346,30 +294,38 @@ impl<'a> Conversation<'a> {
                     Health::Unknown(Unknown::Frozen { took })
                 } else if slot.could_not_fork() {
                     Health::Unknown(Unknown::CannotFork("the container".into()))
+                } else if !can_swallow && slot.printed().iter().any(|output| output.truncated) {
+                    // It may well have waited for a shell that reads byte by byte.
+                    Health::Unknown(Unknown::OutputTooLarge { cap: script::cap(&request.check.probe) })
                 } else {
                     Health::Unhealthy(Failure::TimedOut { after })
                 };
                 slot.conclude(health, took);
             }
             // Nobody holds its pipe now: the reader comes to the end.
-            State::Draining { .. } => slot.heard = now,
+            State::Draining { .. } => slot.freed(now),
             _ => {}
         }
     }
 
     /// Judges a check that ended by itself.
     fn settle(&mut self, check: usize) {
+        let Some((answer, took)) = self.answer(check) else { return };
         let request = &self.requests[check];
-        let slot = &self.slots[check];
-        let Some((code, ended)) = slot.exit else { return };
-        let took = ended.saturating_sub(slot.began);
         let health = if took > frozen_after(request.check.timeout) {
             Health::Unknown(Unknown::Frozen { took })
         } else {
-            let answer = Answer { code, out: slot.out.clone(), err: slot.err.clone() };
             verdict::judge(request, &self.has(), &answer)
         };
         self.slots[check].conclude(health, took);
+    }
+
+    /// What came of a check that ended by itself, and how long it took.
+    pub(super) fn answer(&self, check: usize) -> Option<(Answer, Duration)> {
+        let slot = self.slots.get(check)?;
+        let (code, ended) = slot.exit?;
+        let [out, err] = slot.printed();
+        Some((Answer { code, out: out.clone(), err: err.clone() }, ended.saturating_sub(slot.began)))
     }
 
     fn tick_slot(&mut self, check: usize, now: Duration) {
@@ -387,7 +343,7 @@ impl<'a> Conversation<'a> {
                 self.orders.push_str(&format!("kill {check} {pid}\n"));
             }
             State::Draining { ended, pid, hunted: false } => {
-                slot.heard = now;
+                slot.freed(now);
                 slot.state = State::Draining { ended, pid, hunted: true };
                 self.orders.push_str(&format!("kill {check} {pid}\n"));
             }
@@ -434,104 +390,4 @@ impl<'a> Conversation<'a> {
 /// An answer that took longer says nothing of the service.
 fn frozen_after(timeout: Duration) -> Duration {
     timeout.mul_f64(1.5) + Duration::from_secs(1)
-}
-
-impl Slot {
-    fn new(request: &Request<'_>) -> Self {
-        let probe = &request.check.probe;
-        Self {
-            state: State::Waiting,
-            exclusive: script::looks_at_processes(probe),
-            cap: script::cap(probe),
-            out: Output::default(),
-            err: Output::default(),
-            open: [true, script::reads_apart(probe)],
-            exit: None,
-            began: Duration::ZERO,
-            heard: Duration::ZERO,
-            marker: None,
-            result: None,
-            told: false,
-        }
-    }
-
-    /// Its result, where it has one; `hidden`: nobody can tell whether there is a marker.
-    fn look(&self, hidden: bool) -> Option<Look> {
-        let (mut health, duration) = self.result.clone()?;
-        if hidden && matches!(health, Health::Unhealthy(_)) {
-            let text = "it is down, but /var/run/manual-stop in the container cannot be searched";
-            health = Health::Unknown(Unknown::Other(text.into()));
-        }
-        Some(Look { health, duration, marker: self.marker.clone() })
-    }
-
-    /// Whether a shell in it said so; bash then tries again for 15 s, which looks like a check that hangs.
-    fn could_not_fork(&self) -> bool {
-        [&self.out, &self.err]
-            .iter()
-            .any(|said| verdict::could_not_fork(&String::from_utf8_lossy(&said.bytes)))
-    }
-
-    fn busy(&self) -> bool {
-        !matches!(self.state, State::Waiting | State::Over)
-    }
-
-    fn due(&self, timeout: Duration) -> Option<Duration> {
-        match self.state {
-            State::Waiting | State::Over => None,
-            State::Ordered { at } => Some(at + ANSWER),
-            State::Running { began, .. } => Some(began.saturating_add(timeout)),
-            State::Draining { ended, hunted: false, .. } => Some(ended + DRAIN),
-            State::Draining { .. } => Some(self.heard + SILENCE),
-            State::Condemned { at, .. } => Some(at + ANSWER.max(timeout / 2)),
-        }
-    }
-
-    fn conclude(&mut self, health: Health, took: Duration) {
-        if self.state != State::Over {
-            self.result = Some((health, took));
-            self.state = State::Over;
-        }
-    }
-
-    fn begin(&mut self, pid: u32, now: Duration) {
-        if let State::Ordered { .. } = self.state {
-            self.began = now;
-            self.state = State::Running { began: now, pid };
-        }
-    }
-
-    fn exit(&mut self, code: i32, now: Duration) {
-        // Of a check whose time was over, the agent's own answer counts.
-        if let State::Running { pid, .. } = self.state {
-            self.exit = Some((code, now));
-            self.state = State::Draining { ended: now, pid, hunted: false };
-        }
-    }
-
-    fn keep(&mut self, stream: Stream, bytes: &[u8], line_end: bool) {
-        let (kept, cap) = match stream {
-            Stream::Out => (&mut self.out, self.cap),
-            Stream::Err => (&mut self.err, SHORT_CAP),
-            Stream::Marker => {
-                let marker = self.marker.get_or_insert_default();
-                let free = SHORT_CAP.saturating_sub(marker.len());
-                marker.extend(bytes.iter().chain(line_end.then_some(&b'\n')).take(free));
-                return;
-            }
-        };
-        if !self.state.takes_output() {
-            return;
-        }
-        let free = cap.saturating_sub(kept.bytes.len());
-        let length = bytes.len() + usize::from(line_end);
-        kept.bytes.extend(bytes.iter().chain(line_end.then_some(&b'\n')).take(free));
-        kept.truncated |= length > free;
-    }
-}
-
-impl State {
-    fn takes_output(self) -> bool {
-        matches!(self, Self::Running { .. } | Self::Draining { .. } | Self::Condemned { .. })
-    }
 }

@@ -1,147 +1,173 @@
 recovery_agent() {
-N='@NONCE@'
+rcvy_nonce='@NONCE@'
+rcvy_mark='@MARK@'
 @COMMON@
 
-E='c=$RCVY_T; unset RCVY_T; eval "unset c; $c"'
-TCP='exec 3<>"/dev/tcp/$RCVY_H/$RCVY_P"'
-NC='@NC@'
-WGET='@WGET@'
-LIST='@LIST@'
+rcvy_eval='eval "unset RCVY_T; $RCVY_T"'
+rcvy_tcp='exec 3<>"/dev/tcp/$RCVY_H/$RCVY_P"'
+rcvy_nc='@NC@'
+rcvy_wget='@WGET@'
+rcvy_list='@LIST@'
 
 # Kills what carries a mark, wherever it fled to.
 marked() {
-  for p in $F; do
-    { while IFS= read -r l || [ -n "$l" ]; do
-      case $l in *"RECOVERY_CHECK=$1"*) kill -9 "$p" && K=1; break ;; esac
-    done <"/proc/$p/environ"; } 2>/dev/null
+  for rcvy_p in $rcvy_new; do
+    { while IFS= read -r rcvy_l || [ -n "$rcvy_l" ]; do
+      case $rcvy_l in *"RECOVERY_CHECK=$1"*) kill -9 "$rcvy_p" && rcvy_some=1; break ;; esac
+    done <"/proc/$rcvy_p/environ"; } 2>/dev/null
   done
 }
 # One check, $1, whose own process is $2: that one only writes the exit record, so it lives on.
 slay() {
-  n=0
-  K=1
-  while [ "$K" ] && [ "$n" -lt 40 ]; do
-    K=
-    n=$((n + 1))
+  rcvy_n=0
+  rcvy_some=1
+  while [ "$rcvy_some" ] && [ "$rcvy_n" -lt 40 ]; do
+    rcvy_some=
+    rcvy_n=$((rcvy_n + 1))
     fresh
     tree "$$"
-    case $T in *" ${2:-none} "*) fell "$2" ;; esac
-    marked "$N.$1."
+    case $rcvy_tree in *" ${2:-none} "*) fell "$2" ;; esac
+    marked "$rcvy_mark.$1."
   done
 }
 sweep() {
-  n=0
-  K=1
-  while [ "$K" ] && [ "$n" -lt 40 ]; do
-    K=
-    n=$((n + 1))
+  rcvy_n=0
+  rcvy_some=1
+  while [ "$rcvy_some" ] && [ "$rcvy_n" -lt 40 ]; do
+    rcvy_some=
+    rcvy_n=$((rcvy_n + 1))
     fresh
     fell "$$"
-    marked "$N."
+    marked "$rcvy_mark."
   done
 }
 
-# The reader: carries standard input in records of stream $2 of check $1, up to a little more than $3
-# bytes; then swallows, so that the check gets no SIGPIPE. Runs in a subshell: LC_ALL must not leak.
-carry() {
-  LC_ALL=C
-  left=$3
-  x=é1
-  case ${x#??} in 1) BYTES=1 ;; *) BYTES= ;; esac
-  if [ "$PIECES" = cutting ] && [ "$3" -gt 4096 ] && has sed && has fold; then
-    S=$(printf '\001')
-    sed "s/\$/$S/" | fold -b -w 800 | {
-      folded "$1" "$2"
-      swallow
-    }
-  else
-    "$PIECES" "$1" "$2"
-    swallow
-  fi
+# The readers: they carry standard input in records of stream $2 of check $1, up to a little more than $3
+# bytes; then they swallow, so that the check gets no SIGPIPE. Each runs in a subshell: LC_ALL must not leak.
+#
+# brief: what was written by the tools that we ask, never much and never a line without end.
+brief() {
+  export LC_ALL=C
+  rcvy_left=$3
+  "$rcvy_pieces" "$1" "$2"
+  swallow
   say "d $2 $1"
 }
-swallow() {
-  [ "$left" -lt 0 ] || return 0
-  if [ "$CAT" ]; then cat >/dev/null; else while read -r x; do :; done; fi
+# carry: what may be anything.
+carry() {
+  export LC_ALL=C
+  rcvy_left=$3
+  if [ "$rcvy_pieces" = counting ]; then
+    counting "$1" "$2"
+  elif [ "$3" -gt 4096 ] && [ "$rcvy_folds" ]; then
+    rcvy_left=$(($3 * 2 + 8))
+    { first "$3"; printf X; } | sed "s/$rcvy_one/${rcvy_one}a/g; s/\$/${rcvy_one}e/" | fold -b -w 800 | folded "$1" "$2"
+    rcvy_left=-1
+  elif [ ! "$rcvy_first" ]; then
+    cutting "$1" "$2"
+  else
+    first "$3" | cutting "$1" "$2"
+    rcvy_left=-1
+  fi
+  swallow
+  say "d $2 $1"
 }
-# Long lines, cut by tools: a shell alone takes seconds for a megabyte. S stands where a line ended.
+# One byte more than it may be, so that more is seen to be there.
+first() {
+  case $rcvy_first in
+  head) head -c $(($1 + 1)) ;;
+  dd) dd bs=1 count=$(($1 + 1)) 2>/dev/null ;;
+  *) cat ;;
+  esac
+}
+swallow() {
+  [ "$rcvy_left" -lt 0 ] || return 0
+  if [ "$rcvy_cat" ]; then cat >/dev/null; else while read -r rcvy_x; do :; done; fi
+}
+# Lines cut by tools, which a shell alone takes seconds for. What fold breaks is not told from what the check
+# ended: so the line ends were written out before, as \001e, a \001 as \001a, and an X closes it all. That makes
+# it twice as long at most.
 folded() {
-  while [ "$left" -ge 0 ] && IFS= read -r x; do
-    case $x in
-    *"$S") printf '%s\n' "$N q $2 $1 ${x%"$S"}" ;;
-    *) printf '%s\n' "$N p $2 $1 $x" ;;
-    esac
-    left=$((left - ${#x}))
+  while [ "$rcvy_left" -ge 0 ] && { IFS= read -r rcvy_x || [ "$rcvy_x" ]; }; do
+    printf '%s\n' "$rcvy_nonce w $2 $1 $rcvy_x"
+    rcvy_left=$((rcvy_left - ${#rcvy_x}))
   done
 }
 # Where read can count, it limits a piece.
 counting() {
-  more=1
-  while [ "$more" ] && [ "$left" -ge 0 ]; do
-    x=
-    IFS= read -r -n 900 x || more=
-    if [ "$more" ] && [ "${#x}" -lt 900 ]; then
-      printf '%s\n' "$N q $2 $1 $x"
-      left=$((left - ${#x} - 1))
-    elif [ "$x" ]; then
-      printf '%s\n' "$N p $2 $1 $x"
-      left=$((left - ${#x}))
+  rcvy_more=1
+  while [ "$rcvy_more" ] && [ "$rcvy_left" -ge 0 ]; do
+    rcvy_x=
+    IFS= read -r -n 900 rcvy_x || rcvy_more=
+    if [ "$rcvy_more" ] && [ "${#rcvy_x}" -lt 900 ]; then
+      printf '%s\n' "$rcvy_nonce q $2 $1 $rcvy_x"
+      rcvy_left=$((rcvy_left - ${#rcvy_x} - 1))
+    elif [ "$rcvy_x" ]; then
+      printf '%s\n' "$rcvy_nonce p $2 $1 $rcvy_x"
+      rcvy_left=$((rcvy_left - ${#rcvy_x}))
     fi
   done
 }
 # Elsewhere a whole line is read, then cut.
 cutting() {
-  more=1
-  while [ "$more" ] && [ "$left" -ge 0 ]; do
-    x=
-    IFS= read -r x || more=
-    while [ "${#x}" -gt 200 ] && [ "$left" -ge 0 ]; do
-      y=${x#$Q}
-      if [ "$BYTES" ]; then printf '%s p %s %s %.200s\n' "$N" "$2" "$1" "$x"
-      else printf '%s\n' "$N p $2 $1 ${x%"$y"}"; fi
-      left=$((left - 200))
-      x=$y
+  rcvy_x=é1
+  case ${rcvy_x#??} in 1) rcvy_bytes=1 ;; *) rcvy_bytes= ;; esac
+  rcvy_more=1
+  while [ "$rcvy_more" ] && [ "$rcvy_left" -ge 0 ]; do
+    rcvy_x=
+    IFS= read -r rcvy_x || rcvy_more=
+    while [ "${#rcvy_x}" -gt 200 ] && [ "$rcvy_left" -ge 0 ]; do
+      rcvy_y=${rcvy_x#$rcvy_any}
+      if [ "$rcvy_bytes" ]; then printf '%s p %s %s %.200s\n' "$rcvy_nonce" "$2" "$1" "$rcvy_x"
+      else printf '%s\n' "$rcvy_nonce p $2 $1 ${rcvy_x%"$rcvy_y"}"; fi
+      rcvy_left=$((rcvy_left - 200))
+      rcvy_x=$rcvy_y
     done
-    if [ "$left" -ge 0 ] && [ "$more$x" ]; then
-      if [ "$more" ]; then printf '%s\n' "$N q $2 $1 $x"; else printf '%s\n' "$N p $2 $1 $x"; fi
-      left=$((left - ${#x} - 1))
+    if [ "$rcvy_left" -ge 0 ] && [ "$rcvy_more$rcvy_x" ]; then
+      if [ "$rcvy_more" ]; then printf '%s\n' "$rcvy_nonce q $2 $1 $rcvy_x"
+      else printf '%s\n' "$rcvy_nonce p $2 $1 $rcvy_x"; fi
+      rcvy_left=$((rcvy_left - ${#rcvy_x} - 1))
     fi
   done
 }
 
 # One check: its own process id, the check, its exit code. The check holds no descriptor but its three.
 ask() {
-  p=
-  { read -r p x </proc/self/stat; } 2>/dev/null
-  say "b $1 $p" >&3
+  rcvy_p=
+  { read -r rcvy_p rcvy_x </proc/self/stat; } 2>/dev/null
+  say "b $1 $rcvy_p" >&3
+  own
   "c$1"
   say "x $1 $?" >&3
 }
-one() { ask "$1" 2>&1 | carry "$1" o "$2" & }
-two() { { ask "$1" 2>&4 4>&- | carry "$1" o "$2" >&3 4>&-; } 4>&1 | carry "$1" e 4096 & }
+# How: by which reader (brief or carry), with both streams in one or standard error apart.
+one() { ask "$2" 2>&1 | "$1" "$2" o "$3" & }
+two() { { ask "$2" 2>&4 4>&- | "$1" "$2" o "$3" >&3 4>&-; } 4>&1 | carry "$2" e 4096 & }
 
 list() {
-  f=
-  for d in /proc/[0-9]*; do f="$f $d/stat $d/cmdline /proc/sys/kernel/ostype"; done
-  if [ "$CAT" ]; then
+  rcvy_f=
+  for rcvy_d in /proc/[0-9]*; do
+    rcvy_f="$rcvy_f $rcvy_d/stat $rcvy_d/cmdline /proc/sys/kernel/ostype"
+  done
+  if [ "$rcvy_cat" ]; then
     say l
-    cat $f 2>/dev/null
-  elif [ "$BASH_THERE" ]; then
+    cat $rcvy_f 2>/dev/null
+  elif [ "$rcvy_bash" ]; then
     say l
-    "$B" -c "$LIST" 2>/dev/null
+    $rcvy_shell -c "$rcvy_list" 2>/dev/null
   else
     say Z
     return
   fi
-  printf '\n%s\n' "$N L"
-  has grep && grep -ls RECOVERY_CHECK= /proc/[0-9]*/environ 2>/dev/null
+  printf '\n%s\n' "$rcvy_nonce L"
+  has grep && (GREP_OPTIONS= && grep -ls RECOVERY_CHECK= /proc/[0-9]*/environ 2>/dev/null)
   say G
 }
 marker() {
-  f=/var/run/manual-stop/$2.stopped
-  if [ -e "$f" ] || [ -L "$f" ]; then
+  rcvy_f=/var/run/manual-stop/$2.stopped
+  if [ -e "$rcvy_f" ] || [ -L "$rcvy_f" ]; then
     say "m $1"
-    if [ -f "$f" ] && [ -r "$f" ]; then (carry "$1" m 4096 <"$f"); fi
+    if [ -f "$rcvy_f" ] && [ -r "$rcvy_f" ]; then (carry "$1" m 4096 <"$rcvy_f"); fi
   fi
 }
 markers() {
@@ -170,28 +196,35 @@ exec 3>&1
 old
 trap : PIPE
 trap sweep EXIT
-tools=
-for t in bash curl wget nc cat; do has "$t" && tools="$tools $t"; done
-CAT= BASH_THERE=
-case "$tools " in *' cat '*) CAT=1 ;; esac
-case "$tools " in *' bash '*) BASH_THERE=1 ;; esac
-B=$(command -v bash || command -v sh)
-Q='????????????????????????????????????????'
-Q=$Q$Q$Q$Q$Q
-PIECES=cutting
-if [ "${BASH_VERSION-}" ]; then PIECES=counting
-elif printf 'abc\n' | (IFS= read -r -n 2 x && [ "$x" = ab ]) 2>/dev/null; then PIECES=counting; fi
-say "s $$$tools"
+rcvy_tools=
+for rcvy_x in bash curl wget nc cat; do has "$rcvy_x" && rcvy_tools="$rcvy_tools $rcvy_x"; done
+rcvy_cat= rcvy_bash= rcvy_first= rcvy_folds=
+case "$rcvy_tools " in *' cat '*) rcvy_cat=1 ;; esac
+rcvy_http=carry
+case "$rcvy_tools " in *' curl '*) rcvy_http=brief ;; esac
+case "$rcvy_tools " in *' bash '*) rcvy_bash=1 ;; esac
+shell
+rcvy_one=$(printf '\001')
+rcvy_any='????????????????????????????????????????'
+rcvy_any=$rcvy_any$rcvy_any$rcvy_any$rcvy_any$rcvy_any
+rcvy_pieces=cutting
+if [ "${BASH_VERSION-}" ]; then rcvy_pieces=counting
+elif printf 'abc\n' | (IFS= read -r -n 2 rcvy_x && [ "$rcvy_x" = ab ]) 2>/dev/null; then rcvy_pieces=counting
+else
+  if has head; then rcvy_first=head; elif has dd; then rcvy_first=dd; fi
+  if [ "$rcvy_first$rcvy_cat" ] && has sed && has fold; then rcvy_folds=1; fi
+fi
+say "s $$$rcvy_tools"
 @LISTING@
 markers
 say r
-while read -r c i p; do
+while read -r rcvy_c rcvy_i rcvy_p; do
   jobs >/dev/null 2>&1
-  case $c in
-  run) go "$i" ;;
+  case $rcvy_c in
+  run) go "$rcvy_i" ;;
   kill)
-    slay "$i" "$p"
-    say "k $i"
+    slay "$rcvy_i" "$rcvy_p"
+    say "k $rcvy_i"
     ;;
   end)
     trap - EXIT

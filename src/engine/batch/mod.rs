@@ -3,6 +3,7 @@
 //!
 //! Starting the container client belongs in the engine; here is only what goes through its pipes.
 
+mod carried;
 mod classify;
 mod command;
 mod dialogue;
@@ -10,6 +11,9 @@ mod driver;
 mod listing;
 mod records;
 mod script;
+#[cfg(test)]
+mod shells;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -94,18 +98,42 @@ fn converse(
     interrupt: &Interrupt,
     step: &mut dyn FnMut(Step),
 ) -> Said {
-    let nonce = match nonce() {
-        Ok(nonce) => nonce,
+    // What the checks can read of themselves must not tell how the agent speaks.
+    let (nonce, mark) = match nonce().and_then(|first| Ok((first, nonce()?))) {
+        Ok(both) => both,
         Err(why) => {
             let looks = requests.iter().map(|_| Look::unknown(why.clone())).collect();
             return Said { looks, nothing: false };
         }
     };
-    let line = Line::open(child, script::look(&nonce, requests));
+    let line = Line::open(child, script::look(&nonce, &mark, requests));
     let mut talk = Conversation::new(&nonce, requests);
+    let why = speak(&line, &mut talk, interrupt, step);
+    let nothing = matches!(why, Some(Unknown::CutOff(_))) && !talk.started();
+    let (exit, stderr) = line.close(interrupt);
+    let why = match why {
+        Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
+            classify(&talk.noise(), &stderr, exit)
+        }
+        Some(Unknown::CutOff(_)) if nothing => classify(&talk.noise(), &stderr, exit),
+        Some(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
+            Unknown::CannotFork("the container".into())
+        }
+        why => why.unwrap_or_else(|| Unknown::CutOff("the agent gave no answer".into())),
+    };
+    Said { looks: talk.looks(&why), nothing }
+}
+
+/// Speaks until nothing is left to say; why not, where something was.
+fn speak<A: Agent>(
+    line: &Line<A>,
+    talk: &mut Conversation<'_>,
+    interrupt: &Interrupt,
+    step: &mut dyn FnMut(Step),
+) -> Option<Unknown> {
     let mut late: Option<Duration> = None;
     let mut announced = false;
-    let why = loop {
+    loop {
         line.order(talk.orders());
         if talk.started() && !announced {
             announced = true;
@@ -135,20 +163,7 @@ fn converse(
             Heard::Interrupted => break Some(Unknown::Interrupted),
             Heard::End => break Some(Unknown::CutOff("the connection to the container ended".into())),
         }
-    };
-    let nothing = matches!(why, Some(Unknown::CutOff(_))) && !talk.started();
-    let (exit, stderr) = line.close(interrupt);
-    let why = match why {
-        Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
-            classify(&talk.noise(), &stderr, exit)
-        }
-        Some(Unknown::CutOff(_)) if nothing => classify(&talk.noise(), &stderr, exit),
-        Some(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
-            Unknown::CannotFork("the container".into())
-        }
-        why => why.unwrap_or_else(|| Unknown::CutOff("the agent gave no answer".into())),
-    };
-    Said { looks: talk.looks(&why), nothing }
+    }
 }
 
 /// Runs a restart command; `at_timeout` is asked once where it is still running at its time-out.

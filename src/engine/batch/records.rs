@@ -11,6 +11,17 @@ pub(super) enum Stream {
     Marker,
 }
 
+/// How a piece of output is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is.
+    Plain,
+    /// As it is, and a line ended there.
+    Line,
+    /// With `\x01e` for the end of a line and `\x01a` for `\x01`; an `X` was added at the very end.
+    Written,
+}
+
 /// What the agent says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
@@ -32,8 +43,8 @@ pub(super) enum Record<'a> {
     Ready,
     /// A check began, in that process.
     Begun { check: usize, pid: u32 },
-    /// Output; `line_end` where a line ended there.
-    Piece { check: usize, stream: Stream, bytes: &'a [u8], line_end: bool },
+    /// Output.
+    Piece { check: usize, stream: Stream, bytes: &'a [u8], form: Form },
     /// A check ended.
     Exit { check: usize, code: i32 },
     /// A stream ended.
@@ -56,8 +67,11 @@ pub(super) enum Record<'a> {
 pub(super) fn parse<'a>(nonce: &str, line: &'a [u8]) -> Option<Record<'a>> {
     let rest = line.strip_prefix(nonce.as_bytes())?.strip_prefix(b" ")?;
     let (verb, rest) = word(rest);
-    if let b"p" | b"q" = verb {
-        return piece(verb == b"q", rest);
+    match verb {
+        b"p" => return piece(Form::Plain, rest),
+        b"q" => return piece(Form::Line, rest),
+        b"w" => return piece(Form::Written, rest),
+        _ => {}
     }
     let rest = std::str::from_utf8(rest).ok()?;
     let mut words = rest.split(' ');
@@ -87,11 +101,11 @@ pub(super) fn parse<'a>(nonce: &str, line: &'a [u8]) -> Option<Record<'a>> {
     })
 }
 
-fn piece(line_end: bool, rest: &[u8]) -> Option<Record<'_>> {
+fn piece(form: Form, rest: &[u8]) -> Option<Record<'_>> {
     let (name, rest) = word(rest);
     let (check, bytes) = word(rest);
     let check = std::str::from_utf8(check).ok()?.parse().ok()?;
-    Some(Record::Piece { check, stream: stream(name)?, bytes, line_end })
+    Some(Record::Piece { check, stream: stream(name)?, bytes, form })
 }
 
 fn stream(name: &[u8]) -> Option<Stream> {
@@ -131,7 +145,7 @@ mod tests {
     #[test]
     fn a_piece_keeps_its_bytes() {
         let expected =
-            Record::Piece { check: 3, stream: Stream::Out, bytes: b" abc x 3 0 \xff", line_end: true };
+            Record::Piece { check: 3, stream: Stream::Out, bytes: b" abc x 3 0 \xff", form: Form::Line };
         assert_eq!(parse("abc", b"abc q o 3  abc x 3 0 \xff"), Some(expected));
     }
 }

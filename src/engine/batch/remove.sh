@@ -1,17 +1,17 @@
 recovery_agent() {
-N='@NONCE@'
-say() { printf '%s\n' "$N $1"; }
-d=/var/run/manual-stop
-f=$d/@SERVICE@.stopped
+rcvy_nonce='@NONCE@'
+@COMMON@
+rcvy_d=/var/run/manual-stop
+rcvy_f=$rcvy_d/@SERVICE@.stopped
 say "s $$"
-if [ -d "$d" ] && [ ! -x "$d" ]; then
-  say "! $d in the container cannot be searched"
+if [ -d "$rcvy_d" ] && [ ! -x "$rcvy_d" ]; then
+  say "! $rcvy_d in the container cannot be searched"
   exit 0
 fi
-if [ -e "$f" ] || [ -L "$f" ]; then
-  rm -f "$f"
-  if [ -e "$f" ] || [ -L "$f" ]; then
-    say "! $f in the container cannot be removed"
+if [ -e "$rcvy_f" ] || [ -L "$rcvy_f" ]; then
+  rm -f "$rcvy_f"
+  if [ -e "$rcvy_f" ] || [ -L "$rcvy_f" ]; then
+    say "! $rcvy_f in the container cannot be removed"
   else
     say y
   fi

@@ -1,8 +1,8 @@
 recovery_agent() {
-N='@NONCE@'
+rcvy_nonce='@NONCE@'
 @COMMON@
 
-E='c=$RCVY_T; unset RCVY_T; eval "unset c; $c"'
+rcvy_eval='eval "unset RCVY_T; $RCVY_T"'
 if [ ! -r /dev/null ] || [ ! -w /dev/null ]; then
   say '! /dev/null cannot be used in the container'
   exit 0
@@ -10,43 +10,43 @@ fi
 exec 3>&1
 old
 trap : PIPE
-B=$(command -v bash || command -v sh)
-O=/dev/null
-for f in @LOG@ /proc/1/fd/1; do
-  if [ "$f" ] && [ ! -p "$f" ] || [ "$f" = /proc/1/fd/1 ]; then
-    if (: >>"$f") 2>/dev/null; then
-      O=$f
+shell
+rcvy_out=/dev/null
+for rcvy_f in @LOG@ /proc/1/fd/1; do
+  if [ "$rcvy_f" ] && [ ! -p "$rcvy_f" ] || [ "$rcvy_f" = /proc/1/fd/1 ]; then
+    if (: >>"$rcvy_f") 2>/dev/null; then
+      rcvy_out=$rcvy_f
       break
     fi
   fi
 done
 say "s $$"
 # Nothing runs before the host knows that it will: a start that was given up starts nothing later.
-read -r c && [ "$c" = run ] || exit 0
+read -r rcvy_c && [ "$rcvy_c" = run ] || exit 0
 # The keeper writes the exit code, and says so where it could not start the command at all.
 {
   trap 'say "f" >&3' EXIT
   (
     exec 3>&-
+    own
     @COMMAND@
-  ) </dev/null >>"$O" 2>&1
-  s=$?
+  ) </dev/null >>"$rcvy_out" 2>&1
+  rcvy_s=$?
   trap - EXIT
-  say "x 0 $s" >&3
+  say "x 0 $rcvy_s" >&3
 } &
-K=$!
-KEEPER=$K
-say "b 0 $K"
-while read -r c; do
-  case $c in
+rcvy_keeper=$!
+say "b 0 $rcvy_keeper"
+while read -r rcvy_c; do
+  case $rcvy_c in
   kill)
-    n=0
-    K=1
-    while [ "$K" ] && [ "$n" -lt 40 ]; do
-      K=
-      n=$((n + 1))
+    rcvy_n=0
+    rcvy_some=1
+    while [ "$rcvy_some" ] && [ "$rcvy_n" -lt 40 ]; do
+      rcvy_some=
+      rcvy_n=$((rcvy_n + 1))
       fresh
-      fell "$KEEPER"
+      fell "$rcvy_keeper"
     done
     say 'k 0'
     ;;
@@ -54,7 +54,7 @@ while read -r c; do
   esac
 done
 # The keeper holds our pipe; what it started does not.
-kill -9 "$KEEPER" 2>/dev/null
+kill -9 "$rcvy_keeper" 2>/dev/null
 exit 0
 }
 recovery_agent

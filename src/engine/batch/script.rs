@@ -22,7 +22,8 @@ const READ_ONLY: [&str; 8] =
     ["UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "GROUPS", "OPTIND"];
 
 /// The script that looks: nothing in it runs before its last line has arrived.
-pub(super) fn look(nonce: &str, requests: &[Request<'_>]) -> String {
+/// `mark` is what its processes are found by.
+pub(super) fn look(nonce: &str, mark: &str, requests: &[Request<'_>]) -> String {
     let asked = || requests.iter().enumerate().filter(|(_, request)| obstacle(request).is_none());
     let (mut checks, mut go, mut markers) = (String::new(), String::new(), String::new());
     for (index, request) in requests.iter().enumerate() {
@@ -32,8 +33,9 @@ pub(super) fn look(nonce: &str, requests: &[Request<'_>]) -> String {
         if matches!(request.check.probe, Probe::Process { .. }) {
             continue;
         }
-        let how = if reads_apart(&request.check.probe) { "two" } else { "one" };
-        let _ = writeln!(go, "  {index}) {how} {index} {} ;;", cap(&request.check.probe));
+        let probe = &request.check.probe;
+        let how = if reads_apart(probe) { "two" } else { "one" };
+        let _ = writeln!(go, "  {index}) {how} {} {index} {} ;;", reader(probe), cap(probe));
         let _ = writeln!(checks, "c{index}() {{\n{}\n}}", check(index, request));
     }
     let listing = asked().any(|(_, request)| matches!(request.check.probe, Probe::Process { .. }));
@@ -41,6 +43,7 @@ pub(super) fn look(nonce: &str, requests: &[Request<'_>]) -> String {
         LOOK,
         &[
             ("NONCE", nonce),
+            ("MARK", mark),
             ("COMMON", &bare(COMMON)),
             ("NC", &escape(NC)),
             ("WGET", &escape(WGET)),
@@ -56,14 +59,14 @@ pub(super) fn look(nonce: &str, requests: &[Request<'_>]) -> String {
 /// The script that runs a restart command.
 pub(super) fn run(nonce: &str, command: &RestartCommand<'_>) -> String {
     let text = format!("RCVY_T={}", quote(command.text));
-    let exec = exec(command.env, &text, "\"$B\" -c \"$E\"");
+    let exec = exec(command.env, &text, RUN_TEXT);
     let log = quote(command.log_path.unwrap_or_default());
     fill(RUN, &[("NONCE", nonce), ("COMMON", &bare(COMMON)), ("LOG", &log), ("COMMAND", &exec)])
 }
 
 /// The script that removes a marker.
 pub(super) fn remove(nonce: &str, service: &ServiceName) -> String {
-    fill(REMOVE, &[("NONCE", nonce), ("SERVICE", service.as_str())])
+    fill(REMOVE, &[("NONCE", nonce), ("COMMON", &bare(COMMON)), ("SERVICE", service.as_str())])
 }
 
 /// Why a check cannot even be asked for.
@@ -137,6 +140,15 @@ pub(super) fn reads_apart(probe: &Probe) -> bool {
     reads_body(probe)
 }
 
+/// Which of the agent's readers carries its output.
+fn reader(probe: &Probe) -> &'static str {
+    match probe {
+        Probe::Tcp { .. } => "brief",
+        Probe::Http(_) if !reads_body(probe) => "\"$rcvy_http\"",
+        _ => "carry",
+    }
+}
+
 /// Bytes of output to keep.
 pub(super) fn cap(probe: &Probe) -> usize {
     if reads_body(probe) { LONG_CAP } else { SHORT_CAP }
@@ -157,18 +169,18 @@ pub(super) fn looks_at_processes(probe: &Probe) -> bool {
 
 fn check(index: usize, request: &Request<'_>) -> String {
     // A mark ends with a dot, so that 3 is not the beginning of 33.
-    let mark = format!("RECOVERY_CHECK=\"$N.{index}.\"");
+    let mark = format!("RECOVERY_CHECK=\"$rcvy_mark.{index}.\"");
     let body = match &request.check.probe {
         Probe::Http(probe) => return http(probe, request, &mark),
         Probe::Tcp { host, port } => {
             let values = format!("RCVY_H={} RCVY_P={port} RCVY_W={} {mark}", quote(host), seconds(request));
             return format!(
-                "if [ \"$BASH_THERE\" ]; then ( {values} exec \"$B\" -c \"$TCP\" ) {FDS}\n\
-                 else ( {values} exec sh -c \"$NC\" ) {FDS}; fi"
+                "if [ \"$rcvy_bash\" ]; then ( {values} exec $rcvy_shell -c \"$rcvy_tcp\" ) {FDS}\n\
+                 else ( {values} exec sh -c \"$rcvy_nc\" ) {FDS}; fi"
             );
         }
         Probe::Custom { command: CustomCommand::Shell(text), .. } => {
-            exec(request.env, &format!("RCVY_T={} {mark}", quote(text)), "\"$B\" -c \"$E\"")
+            exec(request.env, &format!("RCVY_T={} {mark}", quote(text)), RUN_TEXT)
         }
         Probe::Custom { command: CustomCommand::Argv(argv), .. } => {
             let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
@@ -178,6 +190,9 @@ fn check(index: usize, request: &Request<'_>) -> String {
     };
     format!("( {body} ) {FDS}")
 }
+
+/// Runs the text in `RCVY_T`, which is in no argument list and in no environment of what it starts.
+const RUN_TEXT: &str = "$rcvy_shell -c \"$rcvy_eval\"";
 
 const FDS: &str = "</dev/null 3>&- 4>&-";
 
@@ -215,9 +230,9 @@ fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
         if probe.tls_verify { "''" } else { "1" },
     );
     format!(
-        "case $tools in\n\
+        "case $rcvy_tools in\n\
          *curl*) printf '%s' {config} 3>&- 4>&- | ( {mark} exec curl -q -K - ) 3>&- 4>&- ;;\n\
-         *) ( {values} exec sh -c \"$WGET\" sh {} ) {FDS} ;;\n\
+         *) ( {values} exec sh -c \"$rcvy_wget\" sh {} ) {FDS} ;;\n\
          esac",
         words.join(" ")
     )
