@@ -62,6 +62,9 @@ pub enum Command {
     Validate(ValidateArgs),
     /// A small HTTP service to practise on: /health, /crash, /hang
     DemoService(DemoArgs),
+    /// Answer one question about what a check printed, within limits; started by passes
+    #[command(hide = true)]
+    Judge,
 }
 
 /// Options of a pass.

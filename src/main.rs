@@ -38,5 +38,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             commands::demo_service::run(&args.listen, args.lasting)?;
             Ok(ExitCode::Ok)
         }
+        Command::Judge => commands::judge::run().map(|()| ExitCode::Ok),
     }
 }

@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     let alert = Report { story, incidents: Vec::new(), group: None, to }.alerts().remove(0);
     match Ntfy::new(server, Token::None).send(&alert, Duration::from_secs(10)) {
         Ok(()) | Err(NotifyError::Homeless) => {}
-        Err(NotifyError::Later(text) | NotifyError::Rejected(text)) => {
+        Err(NotifyError::Later(text) | NotifyError::LaterHere(text) | NotifyError::Rejected(text)) => {
             assert!(!text.contains(char::is_control), "{text:?}");
             assert!(!text.contains(TOPIC), "{text:?}");
             assert!(text.len() < 2000, "{text:?}");

@@ -1,6 +1,7 @@
 //! How the raw answers to checks become [`Health`], the same for containers and the machine.
 
-use super::expect::Broken;
+use super::expect::{Broken, cost};
+use super::question::Question;
 use super::{Failure, Health, Unknown, expect};
 use crate::config::model::HttpProbe;
 
@@ -61,7 +62,12 @@ fn expectations(list: &[expect::JsonExpectation], body: &Output) -> Health {
         Ok(()) => Health::Healthy,
         Err(Broken::Failed(text)) => Health::Unhealthy(Failure::Expectation(text)),
         Err(Broken::CannotTell(text)) => Health::Unknown(Unknown::Other(text)),
+        Err(Broken::Costly) => unjudged(Question::expectations(list, &body.bytes)),
     }
+}
+
+fn unjudged(question: Question) -> Health {
+    Health::Unknown(Unknown::Unjudged(Box::new(question)))
 }
 
 /// The last five lines, as text.
@@ -101,10 +107,13 @@ pub fn process(pattern: &regex::Regex, rows: &[ProcessRow], ours: &dyn Fn(&Proce
         }
         false
     };
-    let alive = rows.iter().any(|row| {
-        !matches!(row.state, 'Z' | 'X' | 'x') && pattern.is_match(&row.command_line) && !is_ours(row)
-    });
-    if alive {
+    let living = || rows.iter().filter(|row| !matches!(row.state, 'Z' | 'X' | 'x'));
+    let length = living().map(|row| row.command_line.len()).sum();
+    if cost::of_pattern(pattern.as_str(), length) > cost::CHEAP {
+        let texts = living().filter(|row| !is_ours(row)).map(|row| row.command_line.clone()).collect();
+        return unjudged(Question::any_match(pattern, texts));
+    }
+    if living().any(|row| pattern.is_match(&row.command_line) && !is_ours(row)) {
         Health::Healthy
     } else {
         Health::Unhealthy(Failure::NoProcess { pattern: pattern.as_str().to_owned() })

@@ -2,14 +2,18 @@
 //!
 //! The reasons are data; their `Display` is the only wording, shared by log, alert and dry run.
 //! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`];
-//! how bad a failure is says [`severity`].
+//! how bad a failure is says [`severity`]. What may cost much to judge becomes a [`question`].
 
 pub mod expect;
 pub mod judge;
+pub mod pattern;
+pub mod question;
 pub mod severity;
 
 use std::fmt;
 use std::time::Duration;
+
+use question::Question;
 
 /// The three-valued truth.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,6 +154,10 @@ pub enum Unknown {
         /// The cap in bytes.
         cap: usize,
     },
+    /// To judge it may cost much, and nobody has done it yet.
+    Unjudged(Box<Question>),
+    /// To judge it takes more time or memory than it may.
+    TooCostly,
     /// The pass was interrupted by a signal.
     Interrupted,
     /// An environment variable that the check needs is not set.
@@ -171,7 +179,11 @@ impl Unknown {
     pub fn blocks_dependants(&self) -> bool {
         !matches!(
             self,
-            Self::NoShell(_) | Self::NoTool(_) | Self::MissingEnv(_) | Self::OutputTooLarge { .. }
+            Self::NoShell(_)
+                | Self::NoTool(_)
+                | Self::MissingEnv(_)
+                | Self::OutputTooLarge { .. }
+                | Self::TooCostly
         )
     }
 }
@@ -205,6 +217,13 @@ impl fmt::Display for Unknown {
             Self::OutputTooLarge { cap } => {
                 write!(f, "the output is longer than {cap} bytes, too long to judge")
             }
+            Self::Unjudged(_) => f.write_str("what it answered was not judged"),
+            Self::TooCostly => write!(
+                f,
+                "to judge what it answered takes more than {} s or {} MiB; make its path or pattern simpler",
+                question::SECONDS,
+                question::MEMORY / (1024 * 1024)
+            ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::MissingEnv(variable) => write!(f, "environment variable {variable} is not set"),
             Self::Other(text) => f.write_str(text),

@@ -3,6 +3,7 @@
 pub mod demo_service;
 pub mod explain;
 pub mod invalid;
+pub mod judge;
 pub mod reset;
 pub mod resume;
 pub mod run;

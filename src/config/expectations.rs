@@ -1,11 +1,9 @@
 //! The `expect_json` of a health check, and regular expressions with their complaints.
 
 use super::field::{Field, Section};
-use super::pattern;
 use super::problem::quoted;
-use crate::check::expect::{Condition, JsonExpectation};
-
-const CONDITIONS: [&str; 7] = ["equals", "not_equals", "one_of", "min", "max", "matches", "exists"];
+use crate::check::expect::{CONDITIONS, Condition, JsonExpectation};
+use crate::check::{pattern, question};
 
 /// Reads the `expect_json` of `section`, if there is one.
 pub(super) fn read(section: &Section<'_, '_>) -> Vec<JsonExpectation> {
@@ -38,7 +36,17 @@ fn expectation(section: &Section<'_, '_>) -> Option<JsonExpectation> {
     let condition = condition(key, field);
     let path = path?;
     match JsonExpectation::new(&path.text()?, condition?) {
-        Ok(expectation) => Some(expectation),
+        Ok(expectation) => {
+            if expectation.is_costly() {
+                path.warn(format!(
+                    "may cost much over a long answer; where it takes more than {} s or {} MiB the check is \
+                     unknown",
+                    question::SECONDS,
+                    question::MEMORY / (1024 * 1024)
+                ));
+            }
+            Some(expectation)
+        }
         Err(reason) => {
             path.error(format!("invalid JSONPath: {reason}; expected one such as \"$.status\""));
             None

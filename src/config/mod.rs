@@ -7,7 +7,6 @@
 pub mod load;
 pub mod locate;
 pub mod model;
-pub mod pattern;
 mod policy;
 pub mod problem;
 pub mod read;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::docker::DockerCli;
 use super::host::Host;
+use super::limited::Limited;
 use super::{
     Container, ContainerDetails, ContainerRef, Engine, Expected, Overrun, Request, RestartCommand, Run,
     RunResult, Target,
@@ -19,6 +20,7 @@ use crate::process::Interrupt;
 pub struct LocalEngine {
     docker: DockerCli,
     host: Host,
+    limited: Limited,
 }
 
 impl LocalEngine {
@@ -27,7 +29,8 @@ impl LocalEngine {
     pub fn new(settings: &Settings, interrupt: Interrupt, exe: PathBuf) -> Self {
         Self {
             docker: DockerCli::new(&settings.engine, interrupt.clone()),
-            host: Host::new(settings.max_parallel, interrupt, exe),
+            host: Host::new(settings.max_parallel, interrupt.clone(), exe.clone()),
+            limited: Limited::new(exe, interrupt),
         }
     }
 }
@@ -50,10 +53,12 @@ impl Engine for LocalEngine {
     }
 
     fn observe(&self, target: &Target, requests: &[Request<'_>]) -> Vec<Look> {
-        match target {
+        let mut looks = match target {
             Target::Machine => self.host.observe(requests),
             Target::Container(container) => self.docker.observe(container, requests),
-        }
+        };
+        self.limited.settle(&mut looks);
+        looks
     }
 
     fn run(

@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod docker;
 pub mod host;
+pub mod limited;
 pub mod local;
 
 use std::collections::BTreeMap;

@@ -23,9 +23,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Why an alert was not delivered. The texts are masked and on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotifyError {
-    /// It may be delivered later: time-out, refusal, 401/403, 429, 5xx. Sending ends for this pass.
+    /// It may be delivered later, and until then neither may another on that way: time-out, refusal, 5xx, 429.
+    /// Sending on it ends for this pass.
     #[error("{0}")]
     Later(String),
+    /// It may be delivered later, and what goes to other topics may be now: 401, 403, 404, a topic's own limit.
+    #[error("{0}")]
+    LaterHere(String),
     /// It will never be taken as it is: 400, 413.
     #[error("{0}")]
     Rejected(String),

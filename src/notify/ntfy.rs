@@ -105,23 +105,43 @@ impl Ntfy {
         };
         match error {
             NotifyError::Later(text) => NotifyError::Later(clean(text)),
+            NotifyError::LaterHere(text) => NotifyError::LaterHere(clean(text)),
             NotifyError::Rejected(text) => NotifyError::Rejected(clean(text)),
             NotifyError::Homeless => NotifyError::Homeless,
         }
     }
 }
 
-/// What the server's answer means for the alert.
+/// What the server's answer means for the alert, and for those that go elsewhere.
 fn classify(status: u16, body: &str) -> Result<(), NotifyError> {
-    let why = match serde_json::from_str::<Refusal>(body) {
-        Ok(Refusal { code: 42908, error }) => format!(": the day's quota is used up ({error}, code 42908)"),
-        Ok(Refusal { code, error }) => format!(": {error} (code {code})"),
-        Err(_) => match body.lines().map(str::trim).find(|line| !line.is_empty()) {
+    let refusal = serde_json::from_str::<Refusal>(body).ok();
+    let why = match &refusal {
+        Some(Refusal { code: 42908, error }) => format!(": the day's quota is used up ({error}, code 42908)"),
+        Some(Refusal { code, error }) => format!(": {error} (code {code})"),
+        None => match body.lines().map(str::trim).find(|line| !line.is_empty()) {
             Some(first) => format!(": {}", cut_chars(first, 100)),
             None => String::new(),
         },
     };
-    http::judge(status, &why)
+    match http::judge(status, &why) {
+        Err(NotifyError::Later(text)) if is_the_topics(status, refusal.as_ref()) => {
+            Err(NotifyError::LaterHere(text))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Whether a refusal says nothing about other topics.
+fn is_the_topics(status: u16, refusal: Option<&Refusal>) -> bool {
+    match status {
+        401 | 403 | 404 => true,
+        // 42904: no further topic; 50701: nobody subscribes to that one (ntfy's errors.go). A server's or a
+        // proxy's own rule names the topic.
+        429 | 507 => refusal.is_some_and(|why| {
+            matches!(why.code, 42904 | 50701) || why.error.to_lowercase().contains("topic")
+        }),
+        _ => false,
+    }
 }
 
 /// The request's body, its message shortened until the whole fits: escaped, some characters are long.
@@ -174,12 +194,29 @@ mod tests {
         for status in [400, 413] {
             assert!(matches!(classify(status, ""), Err(NotifyError::Rejected(_))), "{status}");
         }
-        for status in [100, 301, 302, 307, 401, 403, 404, 408, 429, 500, 502, 503, 507, 999] {
+        for status in [100, 301, 302, 307, 408, 429, 500, 502, 503, 507, 999] {
             assert!(matches!(classify(status, ""), Err(NotifyError::Later(_))), "{status}");
+        }
+        for status in [401, 403, 404] {
+            assert!(matches!(classify(status, ""), Err(NotifyError::LaterHere(_))), "{status}");
         }
         for status in [200, 201, 204] {
             assert_eq!(classify(status, "garbage"), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_limit_is_the_servers_unless_it_names_the_topic() {
+        let others_may = |status, code: u32, error: &str| {
+            let body = serde_json::json!({"code": code, "http": status, "error": error}).to_string();
+            matches!(classify(status, &body), Err(NotifyError::LaterHere(_)))
+        };
+        assert!(!others_may(429, 42901, "limit reached: too many requests"));
+        assert!(!others_may(429, 42908, "limit reached: daily message quota reached"));
+        assert!(others_may(429, 42904, "limit reached: the total number of topics has been reached"));
+        assert!(others_may(429, 42999, "too many messages to this topic"));
+        assert!(others_may(507, 50701, "cannot publish without a previously active subscriber"));
+        assert!(!others_may(500, 50001, "internal error of a topic"));
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl Notifier for WebhookNotifier {
         }
         self.post(alert, left).map_err(|error| match error {
             NotifyError::Later(text) => NotifyError::Later(self.clean(&text)),
+            NotifyError::LaterHere(text) => NotifyError::LaterHere(self.clean(&text)),
             NotifyError::Rejected(text) => NotifyError::Rejected(self.clean(&text)),
             NotifyError::Homeless => NotifyError::Homeless,
         })

@@ -21,8 +21,8 @@ pub struct Report {
     pub waiting: usize,
     /// How many of those are events.
     pub waiting_events: usize,
-    /// Why sending ended early.
-    pub stopped: Option<String>,
+    /// Why sending ended early, each reason once.
+    pub stopped: Vec<String>,
     /// Files that could not be understood; kept in `damaged/`.
     pub damaged: Vec<PathBuf>,
     /// Files that could not be read, moved or removed.
@@ -66,7 +66,10 @@ impl Report {
 
     /// That something waits, where something does.
     fn waits(&self) -> Option<String> {
-        let why = self.stopped.as_deref().unwrap_or("the time for sending is over");
+        let why = match self.stopped.as_slice() {
+            [] => "the time for sending is over".to_owned(),
+            reasons => reasons.join("; "),
+        };
         let alerts = self.waiting.saturating_sub(self.waiting_events);
         let what = counted(alerts, self.waiting_events, ["waits", "wait"]);
         (self.waiting > 0).then(|| format!("{what} for the next pass ({why})"))

@@ -34,7 +34,8 @@ pub struct Sending<'a> {
 
 impl Outbox {
     /// Sends what waits: alerts to people first, events with what is left of the time. Of each way (ntfy, the
-    /// command, the webhook) the oldest goes first, and nothing more after the first "later".
+    /// command, the webhook) the oldest goes first, and nothing more after the first "later"; of a topic nothing
+    /// more after the first "later" that is its own.
     /// One process sends at a time; the others wait for it within their budget, and send what it left.
     ///
     /// # Errors
@@ -47,7 +48,7 @@ impl Outbox {
         let mut sender = Sender::new(self, with);
         let Lock::Held(_held) = FileLock::acquire_within(&self.dir.join(".lock"), with.budget, with.clock)?
         else {
-            sender.report.stopped = Some("another process is sending".to_owned());
+            sender.report.stopped.push("another process is sending".to_owned());
             return sender.finish();
         };
         for folder in [self.dir.clone(), self.dir.join("owed"), self.dir.join(super::told::FOLDER)] {
@@ -71,7 +72,7 @@ impl Outbox {
         let _held = match FileLock::acquire_within(&self.dir.join(".lock"), with.budget, with.clock) {
             Ok(Lock::Held(held)) => Some(held),
             Ok(Lock::Busy(_)) => {
-                sender.report.stopped = Some("another process is sending".to_owned());
+                sender.report.stopped.push("another process is sending".to_owned());
                 sender.report.unsent = alerts.to_vec();
                 return sender.unsent();
             }
@@ -107,16 +108,28 @@ struct Sender<'a> {
     outbox: &'a Outbox,
     with: Sending<'a>,
     end: Duration,
-    /// Ways on which nothing more is sent in this pass: a broken command must not silence ntfy.
-    closed: Vec<Way>,
+    /// Where nothing more is sent in this pass.
+    closed: Vec<Closed>,
     report: Report,
 }
 
 /// The ways out, each with its own troubles.
 type Way = std::mem::Discriminant<Destination>;
 
-fn way(alert: &Alert) -> Way {
-    std::mem::discriminant(&alert.to)
+/// What is closed: a broken command must not silence ntfy, nor one topic another.
+#[derive(PartialEq, Eq)]
+enum Closed {
+    Way(Way),
+    Receiver(Destination),
+}
+
+impl Closed {
+    fn is_for(&self, to: &Destination) -> bool {
+        match self {
+            Self::Way(way) => *way == std::mem::discriminant(to),
+            Self::Receiver(receiver) => receiver == to,
+        }
+    }
 }
 
 /// What came of one message.
@@ -126,6 +139,7 @@ enum Sent {
     Refused(String),
     Homeless,
     Later(String),
+    LaterHere(String),
 }
 
 impl<'a> Sender<'a> {
@@ -163,7 +177,7 @@ impl<'a> Sender<'a> {
             listing.waiting.into_iter().filter(|waiting| turn.is_of(&waiting.alert)).collect();
         let mut settled = false;
         while let Some(first) = left.pop_front() {
-            if !self.closed.contains(&way(&first.alert)) {
+            if self.is_open(&first.alert) {
                 settled |= self.one(first, &mut left);
             }
             if turn == Turn::Programs && self.with.clock.monotonic().saturating_sub(began) >= SLICE {
@@ -176,7 +190,6 @@ impl<'a> Sender<'a> {
     /// Sends the first one, together with those of `rest` that become one message with it; whether they
     /// are out of the way now.
     fn one(&mut self, first: Waiting, rest: &mut VecDeque<Waiting>) -> bool {
-        let way = way(&first.alert);
         let mut files = vec![first.path];
         let verdict =
             if first.alert.event.is_some() { Delivery::AsItIs } else { (self.with.judge)(&first.alert) };
@@ -200,40 +213,35 @@ impl<'a> Sender<'a> {
                 recovery.unwrap_or_else(|| late::over(&first.alert, from, to, self.with.clock.now()))
             }
         };
-        let done = match self.send(&alert) {
-            Sent::Whole => self.delivered(alert, &files),
-            Sent::Short => self.delivered(late::short(&alert), &files),
-            Sent::Refused(why) => self.refused(alert, why, &files),
-            Sent::Homeless => self.homeless(alert, &files),
-            Sent::Later(why) => Err(why),
-        };
-        self.settle(way, done)
+        self.settle(alert, &files)
     }
 
-    /// Closes a way that is no longer open; whether it still is.
-    fn settle(&mut self, way: Way, done: Result<(), String>) -> bool {
+    fn is_open(&self, alert: &Alert) -> bool {
+        !self.closed.iter().any(|closed| closed.is_for(&alert.to))
+    }
+
+    /// Sends one and does what follows from the answer, with the files it stands in; whether it is out of the way.
+    fn settle(&mut self, alert: Alert, files: &[PathBuf]) -> bool {
+        let way = Closed::Way(std::mem::discriminant(&alert.to));
+        let (done, closes) = match self.send(&alert) {
+            Sent::Whole => (self.delivered(alert, files), way),
+            Sent::Short => (self.delivered(late::short(&alert), files), way),
+            Sent::Refused(why) => (self.refused(alert, why, files), way),
+            Sent::Homeless => (self.homeless(alert, files), way),
+            Sent::Later(why) => (Err(why), way),
+            Sent::LaterHere(why) => (Err(why), Closed::Receiver(alert.to)),
+        };
         let Err(why) = done else { return true };
-        self.report.stopped.get_or_insert(why);
-        self.closed.push(way);
+        if !self.report.stopped.contains(&why) {
+            self.report.stopped.push(why);
+        }
+        self.closed.push(closes);
         false
     }
 
     /// Sends one that is in no file.
     fn unkept(&mut self, alert: &Alert) {
-        let way = way(alert);
-        let sent = if self.closed.contains(&way) {
-            false
-        } else {
-            let done = match self.send(alert) {
-                Sent::Whole => self.delivered(alert.clone(), &[]),
-                Sent::Short => self.delivered(late::short(alert), &[]),
-                Sent::Refused(why) => self.refused(alert.clone(), why, &[]),
-                Sent::Homeless => self.homeless(alert.clone(), &[]),
-                Sent::Later(why) => Err(why),
-            };
-            self.settle(way, done)
-        };
-        if !sent {
+        if !self.is_open(alert) || !self.settle(alert.clone(), &[]) {
             self.report.unsent.push(alert.clone());
         }
     }
@@ -250,6 +258,7 @@ impl<'a> Sender<'a> {
         match self.with.notifier.send(alert, left()) {
             Ok(()) => return Sent::Whole,
             Err(NotifyError::Later(why)) => return Sent::Later(why),
+            Err(NotifyError::LaterHere(why)) => return Sent::LaterHere(why),
             Err(NotifyError::Homeless) => return Sent::Homeless,
             // Half an event is none.
             Err(NotifyError::Rejected(why)) if alert.event.is_some() => return Sent::Refused(why),
@@ -260,6 +269,7 @@ impl<'a> Sender<'a> {
         match self.with.notifier.send(&short, left()) {
             Ok(()) => Sent::Short,
             Err(NotifyError::Later(why)) => Sent::Later(why),
+            Err(NotifyError::LaterHere(why)) => Sent::LaterHere(why),
             Err(NotifyError::Homeless) => Sent::Homeless,
             Err(NotifyError::Rejected(why)) => Sent::Refused(why),
         }

@@ -44,12 +44,9 @@ fn what_a_server_refuses_for_now_ends_the_sending_and_is_kept() {
     for (what, reply) in [
         ("the day's quota", refusal(429, 42908, "limit reached: daily message quota reached")),
         ("too many requests", refusal(429, 42901, "limit reached: too many requests")),
-        ("401", refusal(401, 40101, "unauthorized")),
-        ("403", refusal(403, 40301, "forbidden")),
-        ("404", Reply::status(404, "no such page")),
         ("500", Reply::status(500, "oops")),
         ("503", Reply::status(503, "busy")),
-        ("507", refusal(507, 50701, "cannot publish")),
+        ("507", Reply::status(507, "no room")),
         ("a redirect", Reply::Http(302, vec![("Location".into(), "/login".into())], String::new())),
         ("closed", Reply::Close),
         ("reset", Reply::Reset),
@@ -68,6 +65,52 @@ fn what_a_server_refuses_for_now_ends_the_sending_and_is_kept() {
         assert_eq!(ntfy.titles(), all(3), "{what}: in order, each once");
         assert!(fixture.outbox().is_empty(), "{what}");
     }
+}
+
+#[test]
+fn one_refused_topic_silences_no_other() {
+    for (what, reply) in [
+        ("401", refusal(401, 40101, "unauthorized")),
+        ("403", refusal(403, 40301, "forbidden")),
+        ("404", Reply::status(404, "no such page")),
+        ("a rule of the server for topics", refusal(429, 42999, "too many messages to this topic")),
+        ("no further topic", refusal(429, 42904, "limit reached: the total number of topics")),
+        ("no subscriber", refusal(507, 50701, "cannot publish")),
+    ] {
+        let (mut fixture, ntfy) = many(5);
+        // Those of the refused topic come first, and between the others.
+        for name in ["s00", "s01", "s03"] {
+            fixture.config["services"][name]["notify_on_fail"] = json!("topic:refused-topic");
+        }
+        ntfy.topic("refused-topic", Some(reply));
+        fixture.pass().expect_code(1);
+        assert_eq!(ntfy.titles(), ["s02 Down", "s04 Down"], "{what}: {}", fixture.log());
+        let asked = ntfy
+            .requests()
+            .iter()
+            .filter(|r| String::from_utf8_lossy(&r.body).contains("refused-topic"))
+            .count();
+        assert_eq!(asked, 1, "{what}: the topic is asked once a pass");
+        assert_eq!(fixture.outbox().len(), 3, "{what}");
+        assert_eq!(fixture.count("3 alerts wait for the next pass ("), 1, "{what}: {}", fixture.log());
+        assert_eq!(fixture.count("refused-topic"), 0, "{what}: a topic is a password");
+        ntfy.topic("refused-topic", None);
+        fixture.pass().expect_code(1);
+        assert_eq!(ntfy.titles()[2..], ["s00 Down", "s01 Down", "s03 Down"], "{what}: in order, each once");
+    }
+}
+
+#[test]
+fn all_that_keeps_alerts_from_leaving_is_said_at_once() {
+    let (mut fixture, ntfy) = many(2);
+    fixture.config["services"]["s00"]["notify_on_fail"] = json!("topic:refused-topic");
+    ntfy.topic("refused-topic", Some(refusal(403, 40301, "forbidden")));
+    ntfy.always(Some(Reply::status(503, "busy")));
+    fixture.pass().expect_code(1);
+    let line =
+        fixture.log().lines().find(|line| line.contains("2 alerts wait")).unwrap_or_default().to_owned();
+    assert!(line.contains("HTTP 403: forbidden (code 40301); ntfy server"), "{line}");
+    assert!(line.contains("HTTP 503: busy"), "{line}");
 }
 
 #[test]

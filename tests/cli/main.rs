@@ -18,6 +18,7 @@ mod config_meaning;
 mod config_messages;
 mod config_policy;
 mod config_robust;
+mod costly_answers;
 mod disk_clock;
 mod disk_damage;
 mod disk_full;

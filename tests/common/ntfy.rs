@@ -1,6 +1,6 @@
 //! A loopback stand-in for an ntfy server: it records what it is sent and answers as a test says.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ pub struct Ntfy {
 struct State {
     requests: Vec<(Request, bool)>,
     script: VecDeque<Reply>,
+    topics: BTreeMap<String, Reply>,
     otherwise: Option<Reply>,
 }
 
@@ -30,6 +31,7 @@ impl Ntfy {
             let reply = state
                 .script
                 .pop_front()
+                .or_else(|| state.topics.get(&topic_of(request)).cloned())
                 .or_else(|| state.otherwise.clone())
                 .unwrap_or_else(|| taken(request));
             let accepted = matches!(reply, Reply::Http(200, ..));
@@ -54,6 +56,14 @@ impl Ntfy {
         self.state().otherwise = reply;
     }
 
+    /// Answers what goes to one topic so from now on; `None`: as everything else.
+    pub fn topic(&self, topic: &str, reply: Option<Reply>) {
+        match reply {
+            Some(reply) => self.state().topics.insert(topic.to_owned(), reply),
+            None => self.state().topics.remove(topic),
+        };
+    }
+
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.state().requests.iter().map(|(request, _)| request.clone()).collect()
@@ -75,6 +85,11 @@ impl Ntfy {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds this")
     }
+}
+
+fn topic_of(request: &Request) -> String {
+    let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+    body["topic"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The server's own answers: a message published, or what it says to a request that is none.

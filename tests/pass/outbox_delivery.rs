@@ -135,7 +135,7 @@ fn alerts_of_one_moment_all_wait_and_go_out_in_order() {
     let expected: Vec<String> =
         ["b", "a"].iter().flat_map(|x| (0..5).map(move |n| format!("{x}{n} Recovery Failed"))).collect();
     assert_eq!(receiver.titles(), expected);
-    assert_eq!((report.delivered.len(), report.waiting, report.stopped), (10, 0, None));
+    assert_eq!((report.delivered.len(), report.waiting, report.stopped), (10, 0, vec![]));
     assert_eq!(deliver(&one, &receiver).delivered, []);
 }
 
@@ -161,7 +161,7 @@ fn the_first_later_ends_the_sending_and_keeps_the_rest() {
     let report = deliver(&outbox, &receiver);
     assert_eq!(receiver.titles().len(), 2);
     assert_eq!((report.delivered.len(), report.waiting), (1, 2));
-    assert_eq!(report.stopped.as_deref(), Some("HTTP 503"));
+    assert_eq!(report.stopped, ["HTTP 503"]);
     assert_eq!(deliver(&outbox, &Receiver::default()).delivered.len(), 2);
 }
 
@@ -299,7 +299,7 @@ fn one_sends_at_a_time_and_the_others_give_up_in_time() {
     assert!(matches!(held, Lock::Held(_)));
     let receiver = Receiver::default();
     let report = deliver(&outbox, &receiver);
-    assert_eq!((report.waiting, report.stopped.as_deref()), (1, Some("another process is sending")));
+    assert_eq!((report.waiting, report.stopped), (1, vec!["another process is sending".to_owned()]));
     assert_eq!(receiver.titles().len(), 0);
     drop(held);
     assert_eq!(deliver(&outbox, &receiver).delivered.len(), 1);
@@ -389,7 +389,7 @@ fn where_nothing_can_be_kept_it_is_said_and_sent_at_once() {
     let receiver = Receiver::that_says([refused(), Ok(()), later()]);
     let report = outbox.send_now(&sending(&receiver, &TestClock::default(), &as_it_is), &alerts);
     assert_eq!((report.delivered.len(), report.waiting), (1, 2));
-    assert_eq!(report.stopped.as_deref(), Some("HTTP 503"));
+    assert_eq!(report.stopped, ["HTTP 503"]);
 }
 
 /// A component's event, put into the outbox when the clock said so.
