@@ -49,7 +49,7 @@ pub struct Expected {
 pub struct Container {
     /// Id and name.
     pub at: ContainerRef,
-    /// `running`, `exited`, `paused`, `restarting`, `created`, `removing` or `dead`.
+    /// `running`, `exited`, `paused`, `restarting`, `created`, `stopping`, `removing` or `dead`.
     pub state: String,
     /// It is in no network of its own: it may live on another container's.
     pub networkless: bool,

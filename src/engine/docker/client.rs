@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::check::Unknown;
-use crate::engine::formats::errors;
+use crate::engine::formats::errors::{self, Asked};
 use crate::process::{self, End, Interrupt, Leftovers, Limits, StartError};
 
 /// More than any listing or inspection of a machine is long.
@@ -61,7 +61,7 @@ impl Client {
         let done = process::run(command, b"", &limits, interrupt).map_err(not_started)?;
         match done.end {
             End::Exited(0) => Ok(done.stdout.bytes),
-            End::Exited(code) => Err(errors::of_call(&done.stderr.bytes, code, container)),
+            End::Exited(code) => Err(errors::of_call(&done.stderr.bytes, code, container, Asked::Question)),
             End::TimedOut => Err(Unknown::EngineSilent { after: within }),
             End::Interrupted => Err(Unknown::Interrupted),
         }
@@ -89,9 +89,12 @@ impl Client {
         let mut child = process::spawn(&mut command).map_err(not_started)?;
         match process::wait(&mut child, Instant::now() + within, interrupt) {
             End::Exited(0) => Ok(()),
-            End::Exited(code) => {
-                Err(errors::of_call(&errors.as_mut().map(read_back).unwrap_or_default(), code, container))
-            }
+            End::Exited(code) => Err(errors::of_call(
+                &errors.as_mut().map(read_back).unwrap_or_default(),
+                code,
+                container,
+                Asked::Order,
+            )),
             End::TimedOut => {
                 process::end(&mut child, Duration::from_millis(500));
                 Err(Unknown::EngineSilent { after: within })

@@ -1,103 +1,168 @@
-//! The engine's words where something cannot be done: the client's exit code is 1 for all of it, so they must do.
+//! The engine's words where something cannot be done: the client's exit code says nothing of the reason, so they
+//! must.
 
+use super::proxy;
 use crate::check::Unknown;
 use crate::engine::batch;
 
-/// What an error of the command line means for `container`.
-#[must_use]
-pub fn of_call(stderr: &[u8], code: i32, container: &str) -> Unknown {
-    let text = String::from_utf8_lossy(stderr);
-    let line = telling_line(&text);
-    let lower = text.to_lowercase();
-    let says = |what: &str| lower.contains(what);
-    let state = |state: &str| Unknown::ContainerState { container: container.into(), state: state.into() };
-    if says("permission denied") && (says("connect") || says("socket")) {
-        let remedy = "run as root, or as a member of the engine's group";
-        Unknown::EngineUnreachable(format!("permission denied on its socket; {remedy}"))
-    } else if is_connection_trouble(&lower) || matches!(code, 126 | 127) {
-        Unknown::EngineUnreachable(if line.is_empty() { format!("exit {code}") } else { line })
-    } else if says("no such container") || says("no such object") || says("no container with name or id") {
-        Unknown::NoSuchContainer(container.to_owned())
-    } else if says("is paused") || says("paused container") {
-        state("paused")
-    } else if says("is restarting") {
-        state("restarting")
-    } else if says("removal of container") || says("marked for removal") {
-        state("removing")
-    } else if line.is_empty() {
-        Unknown::Other(format!("the engine's command line ended with {code} and said nothing"))
-    } else {
-        Unknown::Other(line)
+/// What an error means, whichever engine words it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Gone,
+    Paused,
+    Restarting,
+    Removing,
+    NotRunning,
+    /// Podman does not tell which state it is in.
+    WrongState,
+    NoUser,
+    CannotFork,
+    NoShell,
+    SocketDenied,
+    EngineDenied,
+    Unreachable,
+    /// By a proxy or a plugin before the engine: it was not done.
+    Refused,
+}
+
+use Meaning::{
+    CannotFork, EngineDenied, Gone, NoShell, NoUser, NotRunning, Paused, Refused, Removing, Restarting,
+    SocketDenied, Unreachable, WrongState,
+};
+
+/// The first row decides of which all phrases, in small letters, stand in the error.
+const WORDS: &[(&[&str], Meaning)] = &[
+    (&["no such container"], Gone),
+    (&["no such object"], Gone),
+    (&["no container with name or id"], Gone),
+    (&["is paused"], Paused),
+    (&["container paused"], Paused),
+    (&["paused container"], Paused),
+    (&["is restarting"], Restarting),
+    (&["removal of container"], Removing),
+    (&["marked for removal"], Removing),
+    (&["is not running"], NotRunning),
+    (&["container not running"], NotRunning),
+    (&["cannot exec in a stopped"], NotRunning),
+    (&["can only create exec sessions on running containers"], NotRunning),
+    (&["container state improper"], WrongState),
+    (&["unable to find user"], NoUser),
+    (&["no matching entries in passwd"], NoUser),
+    (&["unable to find group"], NoUser),
+    (&["exec failed", "resource temporarily unavailable"], CannotFork),
+    (&["exec failed", "cannot allocate memory"], CannotFork),
+    (&["executable file not found"], NoShell),
+    (&["attempted to invoke a command that was not found"], NoShell),
+    (&["oci permission denied"], NoShell),
+    (&["exec failed", "no such file or directory"], NoShell),
+    (&["exec failed", "permission denied"], NoShell),
+    (&["authorization denied by plugin"], Refused),
+    (&["error response from daemon: forbidden"], Refused),
+    (&["error response from daemon: method not allowed"], Refused),
+    (&["request returned 403"], Refused),
+    (&["request returned 405"], Refused),
+    (&["permission denied", "connect"], SocketDenied),
+    (&["permission denied", "socket"], SocketDenied),
+    (&["permission denied"], EngineDenied),
+    (&["cannot connect to the"], Unreachable),
+    (&["is the docker daemon running"], Unreachable),
+    (&["error during connect"], Unreachable),
+    (&["failed to connect to the docker api"], Unreachable),
+    (&["connection refused"], Unreachable),
+    (&["dial unix"], Unreachable),
+    (&["context deadline exceeded"], Unreachable),
+    (&["i/o timeout"], Unreachable),
+    (&["unable to resolve docker endpoint"], Unreachable),
+    (&["context not found"], Unreachable),
+    (&["client version"], Unreachable),
+    (&["connect to podman"], Unreachable),
+    (&["request returned 5"], Unreachable),
+];
+
+/// What was asked of the engine when it refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A question, such as the listing.
+    Question,
+    /// To start or to restart a container.
+    Order,
+    /// An `exec`.
+    Exec,
+}
+
+impl Meaning {
+    fn of(text: &str, asked: Asked) -> Option<Self> {
+        let text = text.to_lowercase();
+        // What is said of a program is only of an exec said of our shell.
+        let is_of_program = |meaning| matches!(meaning, NoUser | CannotFork | NoShell | EngineDenied);
+        let rows = WORDS.iter().filter(|(_, meaning)| asked == Asked::Exec || !is_of_program(*meaning));
+        let says = |phrases: &[&str]| phrases.iter().all(|phrase| text.contains(phrase));
+        rows.copied().find(|(phrases, _)| says(phrases)).map(|(_, meaning)| meaning)
+    }
+
+    fn unknown(self, container: &str, line: String, asked: Asked) -> Unknown {
+        let container = container.to_owned();
+        let state =
+            |state: &str| Unknown::ContainerState { container: container.clone(), state: state.into() };
+        match self {
+            Gone => Unknown::NoSuchContainer(container),
+            Paused => state("paused"),
+            Restarting => state("restarting"),
+            Removing => state("removing"),
+            NotRunning => state("not running"),
+            WrongState => state("paused, or just changing"),
+            NoUser => Unknown::Other(format!("the user is not known in the container: {line}")),
+            CannotFork => Unknown::CannotFork(container),
+            NoShell => Unknown::NoShell(container),
+            SocketDenied => Unknown::EngineUnreachable(
+                "permission denied on its socket; run as root, or as a member of the engine's group".into(),
+            ),
+            EngineDenied | Unreachable => Unknown::EngineUnreachable(line),
+            Refused => refused(line, asked),
+        }
     }
 }
 
-fn is_connection_trouble(lower: &str) -> bool {
-    [
-        "cannot connect to the",
-        "is the docker daemon running",
-        "error during connect",
-        "failed to connect to the docker api",
-        "connection refused",
-        "dial unix",
-        "context deadline exceeded",
-        "i/o timeout",
-        "unable to resolve docker endpoint",
-        "context not found",
-        "client version",
-        "unable to connect to podman",
-    ]
-    .iter()
-    .any(|sign| lower.contains(sign))
+/// An order that was refused was not carried out; of all else nothing can be known.
+pub(super) fn refused(line: String, asked: Asked) -> Unknown {
+    if asked == Asked::Order { Unknown::Other(line) } else { Unknown::EngineUnreachable(line) }
 }
 
-/// The first line that is more than a warning, in one line, without the engine's preamble.
-fn telling_line(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.clone().find(|line| !line.to_lowercase().starts_with("warning"));
-    let line = first.or_else(|| lines.next()).unwrap_or_default();
-    let line = line.strip_prefix("Error response from daemon:").unwrap_or(line).trim();
-    line.chars().take(500).collect()
+/// What an error of the command line means for `container`.
+#[must_use]
+pub fn of_call(stderr: &[u8], code: i32, container: &str, asked: Asked) -> Unknown {
+    let text = String::from_utf8_lossy(stderr);
+    let line = telling_line(&text);
+    if let Some(page) = proxy::page(&text) {
+        return page.unknown(asked);
+    }
+    if let Some(meaning) = Meaning::of(&text, asked) {
+        return meaning.unknown(container, line, asked);
+    }
+    // A wrapper could not run the command line itself. Podman ends with the same numbers where a container's
+    // program cannot be run.
+    if matches!(code, 126 | 127) && !text.contains("Error: ") {
+        return Unknown::EngineUnreachable(if line.is_empty() { format!("exit {code}") } else { line });
+    }
+    if line.is_empty() {
+        return Unknown::Other(format!("the engine's command line ended with {code} and said nothing"));
+    }
+    Unknown::Other(line)
 }
 
-/// Reads the words of a client whose agent never announced itself.
-///
-/// Containers are named as the client names them; [`batch::named`] puts in the name for people.
+/// Reads the words of a client whose agent never announced itself; [`batch::named`] puts in the container's name.
 #[must_use]
 pub fn of_exec(stdout: &str, stderr: &str, exit: Option<i32>) -> Unknown {
     let text = format!("{stderr}\n{stdout}");
-    let low = text.to_ascii_lowercase();
-    let has = |phrase: &str| low.contains(phrase);
-    let state = |state: &str| Unknown::ContainerState { container: subject(&text), state: state.into() };
-    let oci = has("oci runtime exec failed") || has("exec failed");
-    if has("no such container") {
-        Unknown::NoSuchContainer(subject(&text))
-    } else if has("is paused") || has("container paused") {
-        state("paused")
-    } else if has("is restarting") {
-        state("restarting")
-    } else if has("is not running") || has("container not running") || has("cannot exec in a stopped") {
-        state("not running")
-    } else if has("unable to find user")
-        || has("no matching entries in passwd")
-        || has("unable to find group")
-    {
-        Unknown::Other(format!("the user is not known in the container: {}", last(&text)))
-    } else if oci && (has("resource temporarily unavailable") || has("cannot allocate memory")) {
-        Unknown::CannotFork(subject(&text))
-    } else if has("executable file not found")
-        || oci && (has("no such file or directory") || has("permission denied"))
-    {
-        Unknown::NoShell(subject(&text))
-    } else if has("cannot connect to the docker daemon")
-        || has("permission denied")
-        || has("connection refused")
-        || has("error during connect")
-        || has("failed to connect to the docker api")
-    {
-        Unknown::EngineUnreachable(last(&text))
+    if let Some(page) = proxy::page(stderr) {
+        return page.unknown(Asked::Exec);
+    }
+    let container = "the container";
+    if let Some(meaning) = Meaning::of(&text, Asked::Exec) {
+        meaning.unknown(container, last(&text), Asked::Exec)
     } else if batch::could_not_fork(&text) {
-        Unknown::CannotFork(subject(&text))
-    } else if low.trim().is_empty() {
+        Unknown::CannotFork(container.into())
+    } else if text.trim().is_empty() {
         let how = exit.map_or_else(|| "was ended".to_owned(), |code| format!("ended with {code}"));
         Unknown::CutOff(format!("the client {how} without a word"))
     } else {
@@ -105,17 +170,34 @@ pub fn of_exec(stdout: &str, stderr: &str, exit: Option<i32>) -> Unknown {
     }
 }
 
-/// What stands after `container` in the client's words.
-fn subject(text: &str) -> String {
-    let mut words =
-        text.split_whitespace().skip_while(|word| !word.to_ascii_lowercase().contains("container"));
-    let name = words.nth(1).unwrap_or("?");
-    name.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
+/// Whether an engine says that it writes no events down.
+#[must_use]
+pub fn keeps_no_events(text: &str) -> bool {
+    text.contains("cannot read events with the \"none\"")
+}
+
+/// The first line that is more than a warning, in one line, without the engine's preamble.
+fn telling_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.clone().find(|line| !is_warning(line)).or_else(|| lines.next()).unwrap_or_default();
+    without_preamble(line).chars().take(500).collect()
+}
+
+fn without_preamble(line: &str) -> &str {
+    let preambles = ["Error response from daemon:", "Error:"];
+    preambles.iter().find_map(|preamble| line.strip_prefix(preamble)).unwrap_or(line).trim()
+}
+
+/// A line that stands before the error, or without one.
+fn is_warning(line: &str) -> bool {
+    let line = line.to_lowercase();
+    let is_log = line.starts_with("time=") && !line.contains("level=error") && !line.contains("level=fatal");
+    is_log || ["warn", "emulate docker cli"].iter().any(|start| line.starts_with(start))
 }
 
 fn last(text: &str) -> String {
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    line.unwrap_or("no reason given").chars().take(300).collect()
+    line.map_or("no reason given", without_preamble).chars().take(300).collect()
 }
 
 #[cfg(test)]
@@ -124,10 +206,14 @@ mod tests {
 
     #[test]
     fn the_clients_words_tell_why() {
-        let state = |state: &str| Unknown::ContainerState { container: "3fa9".into(), state: state.into() };
+        let state =
+            |state: &str| Unknown::ContainerState { container: "the container".into(), state: state.into() };
         let cases = [
-            ("Error response from daemon: No such container: 3fa9", Unknown::NoSuchContainer("3fa9".into())),
-            ("Error: No such container: 3fa9", Unknown::NoSuchContainer("3fa9".into())),
+            (
+                "Error response from daemon: No such container: 3fa9",
+                Unknown::NoSuchContainer("the container".into()),
+            ),
+            ("Error: No such container: 3fa9", Unknown::NoSuchContainer("the container".into())),
             ("Error response from daemon: Container 3fa9 is not running", state("not running")),
             ("Error response from daemon: container 3fa9 is not running", state("not running")),
             (
@@ -146,13 +232,10 @@ mod tests {
 
     #[test]
     fn the_engine_is_told_from_the_container() {
-        let engine = [
-            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
-        ];
-        for stderr in engine {
-            assert_eq!(of_exec("", stderr, Some(1)), Unknown::EngineUnreachable(stderr.into()));
-        }
+        let gone = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+        assert_eq!(of_exec("", gone, Some(1)), Unknown::EngineUnreachable(gone.into()));
+        let denied = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock";
+        assert!(of_exec("", denied, Some(1)).to_string().contains("run as root"));
         let no_shell = "OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": \
                         executable file not found in $PATH: unknown";
         assert!(matches!(of_exec(no_shell, "", Some(126)), Unknown::NoShell(_)));
@@ -165,7 +248,7 @@ mod tests {
     }
 
     fn understood(text: &str) -> Unknown {
-        of_call(text.as_bytes(), 1, "web")
+        of_call(text.as_bytes(), 1, "web", Asked::Order)
     }
 
     #[test]
@@ -200,7 +283,7 @@ mod tests {
             )
         );
         assert_eq!(
-            of_call(b"", 7, "web"),
+            of_call(b"", 7, "web", Asked::Order),
             Unknown::Other("the engine's command line ended with 7 and said nothing".into())
         );
     }

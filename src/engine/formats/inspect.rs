@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::{states, times};
+use super::{Dialect, states, times};
 use crate::check::Unknown;
 use crate::clock::Timestamp;
 use crate::engine::{ContainerDetails, ContainerEnd};
@@ -31,6 +32,8 @@ pub struct Inspected {
     pub engine_restarts_it: bool,
     /// Between TERM and KILL.
     pub stop_timeout: Duration,
+    /// Whose words these were, and its other answers will be.
+    pub dialect: Dialect,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +46,9 @@ struct Raw {
     host_config: HostConfig,
     #[serde(default)]
     config: ContainerConfig,
+    /// Only podman has it.
+    #[serde(default, rename = "OCIRuntime")]
+    oci_runtime: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,6 +124,7 @@ impl From<&Raw> for Inspected {
                 // A negative one means: wait without end.
                 .map(|seconds| u64::try_from(seconds).map_or(LONGEST_STOP, Duration::from_secs))
                 .map_or(STOP_TIMEOUT, |stop| stop.min(LONGEST_STOP)),
+            dialect: if raw.oci_runtime.is_some() { Dialect::Podman } else { Dialect::Docker },
         }
     }
 }
@@ -194,8 +201,8 @@ mod tests {
             let container = parse(text.as_bytes()).unwrap();
             assert_eq!(container.stop_timeout, LONGEST_STOP);
             if let Some(finished_at) = container.finished_at {
-                let (since, until) = Window::around(&container, finished_at).arguments();
-                assert!(since < until, "{since} {until}");
+                let window = Window::around(&container, finished_at);
+                assert!(window.since <= window.until, "{window:?}");
             }
         }
     }

@@ -7,10 +7,9 @@ use crate::check::Unknown;
 use crate::engine::{Container, ContainerRef};
 
 /// Only the fields that are needed: a whole `{{json .}}` makes some versions measure every container.
-pub const FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"State":{{json .State}},"Status":{{json .Status}},"Networks":{{json .Networks}}}"#;
+pub const FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"State":{{json .State}},"Status":{{json .Status}},"Networks":{{json .Networks}},"Labels":{{json .Labels}}}"#;
 /// For command lines that do not know `State` yet.
-pub const OLD_FORMAT: &str =
-    r#"{"ID":{{json .ID}},"Names":{{json .Names}},"Status":{{json .Status}},"Networks":{{json .Networks}}}"#;
+pub const OLD_FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"Status":{{json .Status}},"Networks":{{json .Networks}},"Labels":{{json .Labels}}}"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -58,8 +57,8 @@ fn not_understood(line: &str) -> Unknown {
 impl From<Row> for Container {
     fn from(row: Row) -> Self {
         let state = match row.state.as_deref() {
-            None | Some("") => states::of_status(&row.status).to_owned(),
-            Some(state) => states::normal(state),
+            None | Some("") => states::of_status(&row.status),
+            Some(state) => states::of_listing(state),
         };
         // A container without network is listed in one called "none"; empty is what lives on another's.
         let networkless = row.networks.is_some_and(|networks| networks.trim().is_empty());

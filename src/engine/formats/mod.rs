@@ -10,5 +10,18 @@ pub mod inspect;
 pub mod listing;
 pub mod runs;
 
+mod proxy;
+#[cfg(test)]
+mod samples;
 mod states;
 mod times;
+
+/// Whose words an answer is in. It is told by the answers, never by the name of the command line: `docker` may well
+/// be podman's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Docker's, and those who speak as it does.
+    Docker,
+    /// Podman's own.
+    Podman,
+}
