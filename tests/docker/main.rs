@@ -22,6 +22,7 @@ mod docker_proxy;
 mod docker_restart_commands;
 mod docker_side_by_side;
 mod docker_signals;
+mod docker_swarm;
 mod docker_unknown;
 mod doubles;
 mod podman;
