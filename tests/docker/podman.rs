@@ -1,10 +1,14 @@
 //! The same promises on a real podman: its listing, errors, events and states are other ones than docker's.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use crate::common;
 
 use common::docker::require_docker;
 use common::fixture::Fixture;
 use common::podman::{Events, Podman};
+use common::run;
 use serde_json::{Value, json};
 
 /// A program that ends with that code when it is asked to.
@@ -116,6 +120,28 @@ fn a_container_of_podman_that_someone_stopped_is_left_alone() {
         assert_eq!(fixture.count(&phrase), 2, "{}", fixture.log());
         assert_eq!(podman.inspect(name, "{{.State.Status}}"), "exited", "{name}");
     }
+}
+
+#[test]
+fn a_container_of_podman_that_is_being_stopped_is_not_looked_into() {
+    let Some(docker) = require_docker() else { return };
+    let Some(podman) = Podman::start(docker, &["busybox"]) else { return };
+    podman.run("box", "busybox", "trap '' TERM; while :; do sleep 0.05; done");
+    let mut fixture = watched(&podman);
+    fixture.service("web", service("box", "false"));
+    let mut stop = Command::new(podman.program());
+    stop.args(["stop", "--time", "5", "box"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let stop = stop.spawn().expect("podman starts");
+    podman.wait_for("box", "stopping");
+    fixture.pass().expect_code(69);
+    run::finish(stop, Duration::from_secs(60));
+    fixture.pass().expect_code(0);
+    assert_eq!(fixture.count("container box is stopping"), 1, "{}", fixture.log());
+    assert_eq!(fixture.count("web manually stopped"), 1, "{}", fixture.log());
+    assert_eq!(podman.inspect("box", "{{.State.Status}}"), "exited");
 }
 
 #[test]
