@@ -65,6 +65,9 @@ fn state_readable(_: &Service, facts: &Facts<'_>) -> Answer {
 fn container_stopped(service: &Service, facts: &Facts<'_>) -> Answer {
     match facts.container {
         Situation::NotRunning { end: ContainerEnd::StoppedBySomeone, .. } => {
+            if let Some(keeper) = facts.kept_by {
+                return Err(format!("{} keeps it, and stops what it replaces", keeper.who).into());
+            }
             if service.container_start == ContainerStart::Always {
                 return Err("somebody stopped it, but container_start is \"always\"".into());
             }

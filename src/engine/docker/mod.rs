@@ -1,14 +1,11 @@
 //! The container half of the engine, through the `docker` command line (or a compatible one).
 //!
 //! Here is what is asked and how long it may take. How a call is made and its errors are read is in
-//! [`client`]; what answers mean is in [`listing`], [`inspect`], [`runs`] and [`events`]; what is said inside a
+//! [`client`]; what answers mean is in [`super::formats`], how a run ended is judged in [`ended`]; what is said inside a
 //! container belongs in [`super::batch`].
 
 pub mod client;
-pub mod events;
-pub mod inspect;
-pub mod listing;
-pub mod runs;
+pub mod ended;
 
 mod agent;
 mod ahead;
@@ -17,6 +14,7 @@ mod gather;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::formats::{errors, events, inspect, listing, runs};
 use super::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand, Run,
     RunResult, batch,
@@ -120,16 +118,17 @@ impl DockerCli {
         inspected: &inspect::Inspected,
         finished_at: crate::clock::Timestamp,
     ) -> Result<ContainerEnd, Unknown> {
-        let window = events::Window::around(inspected, finished_at);
-        let filter = format!("container={}", container.id);
-        let (since, until) = window.arguments();
-        let mut call = vec!["events", "--since", &since, "--until", &until, "--filter", &filter];
-        for event in ["event=die", "event=kill", "event=stop"] {
-            call.extend(["--filter", event]);
-        }
-        call.extend(["--format", "{{json .}}"]);
-        let answer = self.ask(&call, &container.name)?;
-        Ok(events::end(&events::parse(&answer), inspected))
+        let window = ended::Window::around(inspected, finished_at);
+        let call = events::question(inspected.dialect, &container.id, window.since, window.until);
+        let call: Vec<&str> = call.iter().map(String::as_str).collect();
+        let answer = match self.ask(&call, &container.name) {
+            // An engine that keeps none is no trouble: then the exit code decides.
+            Err(Unknown::Other(text)) if errors::keeps_no_events(&text) => Vec::new(),
+            answer => answer?,
+        };
+        let mut happened = events::parse(&answer, inspected.dialect);
+        happened.retain(|event| event.at.is_none_or(|at| at <= window.until));
+        Ok(ended::end(&happened, inspected))
     }
 
     /// Makes all these checks inside one container: one `exec` per user, those side by side. A single check may share

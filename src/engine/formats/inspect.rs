@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use time::format_description::well_known::Rfc3339;
+use serde::de::IgnoredAny;
 
-use super::listing::normal;
+use super::{Dialect, states, times};
 use crate::check::Unknown;
 use crate::clock::Timestamp;
 use crate::engine::{ContainerDetails, ContainerEnd};
@@ -32,6 +32,8 @@ pub struct Inspected {
     pub engine_restarts_it: bool,
     /// Between TERM and KILL.
     pub stop_timeout: Duration,
+    /// Whose words these were, and its other answers will be.
+    pub dialect: Dialect,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +46,9 @@ struct Raw {
     host_config: HostConfig,
     #[serde(default)]
     config: ContainerConfig,
+    /// Only podman has it.
+    #[serde(default, rename = "OCIRuntime")]
+    oci_runtime: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,9 +108,9 @@ impl From<&Raw> for Inspected {
         let policy = &raw.host_config.restart_policy;
         let tries_left = policy.maximum_retry_count == 0 || raw.restart_count < policy.maximum_retry_count;
         Self {
-            state: normal(&raw.state.status),
-            started_at: timestamp(&raw.state.started_at),
-            finished_at: timestamp(&raw.state.finished_at),
+            state: states::normal(&raw.state.status),
+            started_at: times::timestamp(&raw.state.started_at),
+            finished_at: times::timestamp(&raw.state.finished_at),
             exit_code: raw.state.exit_code,
             oom_killed: raw.state.oom_killed,
             engine_restarts_it: match policy.name.as_str() {
@@ -119,6 +124,7 @@ impl From<&Raw> for Inspected {
                 // A negative one means: wait without end.
                 .map(|seconds| u64::try_from(seconds).map_or(LONGEST_STOP, Duration::from_secs))
                 .map_or(STOP_TIMEOUT, |stop| stop.min(LONGEST_STOP)),
+            dialect: if raw.oci_runtime.is_some() { Dialect::Podman } else { Dialect::Docker },
         }
     }
 }
@@ -144,16 +150,10 @@ impl Inspected {
     }
 }
 
-/// The engine's zero time, `0001-01-01T00:00:00Z`, means never.
-pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    let at = Timestamp::parse(text, &Rfc3339).ok()?.checked_to_offset(time::UtcOffset::UTC)?;
-    (at.year() > 1).then_some(at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::docker::events::Window;
+    use crate::engine::docker::ended::Window;
     use time::macros::datetime;
 
     const FLAP: &str = r#"[{"Id":"643a","Created":"2026-11-21T22:54:04.9Z","State":{"Status":"restarting","Running":true,"Paused":false,"Restarting":true,"OOMKilled":false,"Dead":false,"Pid":0,"ExitCode":4,"Error":"","StartedAt":"2026-11-21T22:54:07.528416666Z","FinishedAt":"2026-11-21T22:54:07.769540444Z"},"RestartCount":4,"HostConfig":{"RestartPolicy":{"Name":"always","MaximumRetryCount":0}},"Config":{"StopTimeout":3}}]"#;
@@ -201,8 +201,8 @@ mod tests {
             let container = parse(text.as_bytes()).unwrap();
             assert_eq!(container.stop_timeout, LONGEST_STOP);
             if let Some(finished_at) = container.finished_at {
-                let (since, until) = Window::around(&container, finished_at).arguments();
-                assert!(since < until, "{since} {until}");
+                let window = Window::around(&container, finished_at);
+                assert!(window.since <= window.until, "{window:?}");
             }
         }
     }

@@ -4,14 +4,12 @@
 //! and one from the machine leave only `die`. The exit code alone cannot tell: a program without a TERM
 //! handler is stopped with 137.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::inspect::Inspected;
 use crate::clock::Timestamp;
 use crate::engine::ContainerEnd;
+use crate::engine::formats::events::Event;
+use crate::engine::formats::inspect::Inspected;
 
 /// How much later than its process's end the engine may write a container's last event. Waited for where
 /// the end is younger than this.
@@ -24,8 +22,10 @@ const MESSAGES: [i32; 3] = [1, 10, 12];
 /// The time around a container's end in which a stop or kill belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    since: Timestamp,
-    until: Timestamp,
+    /// Where it begins.
+    pub since: Timestamp,
+    /// Where it ends.
+    pub until: Timestamp,
 }
 
 impl Window {
@@ -41,52 +41,6 @@ impl Window {
             until: finished_at.saturating_add(AFTER),
         }
     }
-
-    /// As seconds for `--since` and `--until`.
-    #[must_use]
-    pub fn arguments(&self) -> (String, String) {
-        (seconds(self.since), seconds(self.until))
-    }
-}
-
-fn seconds(at: Timestamp) -> String {
-    format!("{}.{:09}", at.unix_timestamp(), at.nanosecond())
-}
-
-/// One event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    action: String,
-    signal: Option<i32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Raw {
-    action: String,
-    #[serde(default)]
-    actor: Actor,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Actor {
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-/// Reads events, one JSON object a line. Lines that are none are skipped: without events the exit code
-/// decides, and in doubt that leaves the container alone.
-#[must_use]
-pub fn parse(answer: &[u8]) -> Vec<Event> {
-    String::from_utf8_lossy(answer)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Raw>(line).ok())
-        .map(|raw| {
-            let signal = raw.actor.attributes.get("signal").and_then(|text| text.parse().ok());
-            Event { action: raw.action, signal }
-        })
-        .collect()
 }
 
 /// How the run ended.
@@ -101,7 +55,7 @@ pub fn end(events: &[Event], container: &Inspected) -> ContainerEnd {
     let by_itself = if exit_code == 0 { ContainerEnd::Finished } else { ContainerEnd::Died };
     if by_someone {
         ContainerEnd::StoppedBySomeone
-    } else if events.iter().any(|event| event.action == "die" || event.action == "died") {
+    } else if events.iter().any(|event| event.action == "die") {
         by_itself
     } else {
         match exit_code {
@@ -115,6 +69,7 @@ pub fn end(events: &[Event], container: &Inspected) -> ContainerEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::formats::{Dialect, events};
     use ContainerEnd::{Died, Finished, StoppedBySomeone};
     use time::macros::datetime;
 
@@ -127,6 +82,7 @@ mod tests {
             oom_killed,
             engine_restarts_it: false,
             stop_timeout: Duration::from_secs(10),
+            dialect: Dialect::Docker,
         }
     }
 
@@ -135,7 +91,7 @@ mod tests {
     const STOP: &str = r#"{"status":"stop","id":"272d","from":"box","Type":"container","Action":"stop","Actor":{"ID":"272d","Attributes":{"image":"box","name":"x"}},"scope":"local","time":1795301646,"timeNano":1795301646828403123}"#;
 
     fn ended(lines: &[&str], exit_code: i32) -> ContainerEnd {
-        end(&parse(lines.join("\n").as_bytes()), &container(exit_code, false))
+        end(&events::parse(lines.join("\n").as_bytes(), Dialect::Docker), &container(exit_code, false))
     }
 
     #[test]
@@ -170,8 +126,9 @@ mod tests {
         let mut container = container(3, false);
         let finished = datetime!(2026-11-21 12:00:00.5 UTC);
         let far = Window::around(&container, finished);
-        assert_eq!(far.arguments(), ("1795262375.500000000".into(), "1795262402.500000000".into()));
+        assert_eq!(far.since, datetime!(2026-11-21 11:59:35.5 UTC));
+        assert_eq!(far.until, datetime!(2026-11-21 12:00:02.5 UTC));
         container.started_at = Some(datetime!(2026-11-21 12:00 UTC));
-        assert_eq!(Window::around(&container, finished).arguments().0, "1795262400.000000000");
+        assert_eq!(Window::around(&container, finished).since, datetime!(2026-11-21 12:00 UTC));
     }
 }
