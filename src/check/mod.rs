@@ -2,10 +2,12 @@
 //!
 //! The reasons are data; their `Display` is the only wording, shared by log, alert and dry run.
 //! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`];
+//! [`missing`] tells a check that could not look from a service that is down;
 //! how bad a failure is says [`severity`].
 
 pub mod expect;
 pub mod judge;
+pub mod missing;
 pub mod severity;
 
 use std::fmt;

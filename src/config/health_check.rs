@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::expectations::{compile, read as expectations};
 use super::field::{Field, Section, is_variable_name};
-use super::model::{CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, StatusSet, Vantage};
+use super::model::{
+    ClosedAtOnce, CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe,
+    StatusSet, Vantage,
+};
 use super::problem::{Severity, quoted};
 use super::service::{DAY, all_keys, check_timeout};
 
@@ -19,9 +22,9 @@ const HTTP: [&str; 8] = [
     "expect_body",
     "expect_json",
 ];
-const TCP: [&str; 2] = ["host", "port"];
+const TCP: [&str; 3] = ["host", "port", "closed_at_once"];
 const PROCESS: [&str; 1] = ["process_name"];
-const CUSTOM: [&str; 2] = ["command", "expect_json"];
+const CUSTOM: [&str; 3] = ["command", "expect_json", "missing_program"];
 const METHODS: [(&str, &str); 7] = [
     ("GET", "GET"),
     ("HEAD", "HEAD"),
@@ -296,9 +299,13 @@ fn tcp(section: &Section<'_, '_>) -> Option<Probe> {
         })
     });
     let port = required(section, "port", Kind::Tcp).and_then(|field| field.whole(1, 65535));
+    let closed_at_once = section
+        .get("closed_at_once")
+        .map(|field| field.word(&[("refused", ClosedAtOnce::Refused), ("healthy", ClosedAtOnce::Healthy)]));
     Some(Probe::Tcp {
         host: host.unwrap_or_else(|| Some("localhost".into()))?,
         port: u16::try_from(port?).ok()?,
+        closed_at_once: closed_at_once.unwrap_or(Some(ClosedAtOnce::Refused))?,
     })
 }
 
@@ -315,7 +322,11 @@ fn process(section: &Section<'_, '_>) -> Option<Probe> {
 fn custom(section: &Section<'_, '_>) -> Option<Probe> {
     let command = required(section, "command", Kind::Custom).and_then(|field| command(&field));
     let expect_json = expectations(section);
-    Some(Probe::Custom { command: command?, expect_json })
+    let missing_program = section.get("missing_program").map(|field| {
+        field.word(&[("unknown", MissingProgram::Unknown), ("unhealthy", MissingProgram::Unhealthy)])
+    });
+    let missing_program = missing_program.unwrap_or(Some(MissingProgram::Unknown))?;
+    Some(Probe::Custom { command: command?, expect_json, missing_program })
 }
 
 fn command(field: &Field<'_, '_>) -> Option<CustomCommand> {

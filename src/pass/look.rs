@@ -8,7 +8,7 @@ use super::{Pass, follow, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{
-    ContainerStart, CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage,
+    ContainerStart, CustomCommand, HealthCheck, MissingProgram, Probe, Service, ServiceName, Vantage,
 };
 use crate::decide::Marker;
 use crate::engine::{ContainerDetails, ContainerEnd, ContainerRef, Request, Target};
@@ -319,7 +319,11 @@ pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sigh
     if sight.marker != Marker::Absent || !matters {
         return;
     }
-    let nothing = Probe::Custom { command: CustomCommand::Shell(":".to_owned()), expect_json: Vec::new() };
+    let nothing = Probe::Custom {
+        command: CustomCommand::Shell(":".to_owned()),
+        expect_json: Vec::new(),
+        missing_program: MissingProgram::Unknown,
+    };
     let timeout = service.check.timeout;
     let check = HealthCheck { probe: nothing, timeout, from: Vantage::Container, interval: None };
     let request = Request { service: &service.name, check: &check, env: &[], user: None };

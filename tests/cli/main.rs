@@ -28,6 +28,7 @@ mod machine_checks;
 mod machine_children;
 mod machine_demo_service;
 mod machine_engine_trouble;
+mod missing_programs;
 mod stats_command;
 mod webhook;
 mod webhook_trouble;

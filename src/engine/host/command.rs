@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::identity::{Identity, command_as};
-use crate::check::expect::JsonExpectation;
-use crate::check::judge::{self, LONG_CAP, Output, SHORT_CAP};
+use crate::check::judge::{self, Custom, LONG_CAP, Output, Printed, SHORT_CAP};
 use crate::check::{Failure, Health, Unknown};
-use crate::config::model::{CustomCommand, ServiceName};
+use crate::config::model::{CustomCommand, MissingProgram, ServiceName};
 use crate::engine::{Overrun, Request, RestartCommand, RunResult};
 use crate::process::{self, CHECK_MARK, End, Interrupt, Leftovers, Limits, StartError};
 
@@ -31,25 +30,18 @@ const GRACE: Duration = Duration::from_secs(2);
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs a custom check.
-pub fn look(
-    request: &Request<'_>,
-    command: &CustomCommand,
-    expect_json: &[JsonExpectation],
-    exe: &Path,
-    interrupt: &Interrupt,
-) -> Health {
-    check(request, command, expect_json, exe, interrupt).unwrap_or_else(Health::Unknown)
+pub fn look(request: &Request<'_>, custom: &Custom<'_>, exe: &Path, interrupt: &Interrupt) -> Health {
+    check(request, custom, exe, interrupt).unwrap_or_else(Health::Unknown)
 }
 
 fn check(
     request: &Request<'_>,
-    command: &CustomCommand,
-    expect_json: &[JsonExpectation],
+    custom: &Custom<'_>,
     exe: &Path,
     interrupt: &Interrupt,
 ) -> Result<Health, Unknown> {
     let identity = Identity::resolve(request.user)?;
-    let mut child = match command {
+    let mut child = match custom.command {
         CustomCommand::Shell(text) => shell(identity.as_ref(), EVAL, CHECK_NAME, text)?,
         CustomCommand::Argv(argv) => {
             let (program, arguments) = argv.split_first().ok_or_else(|| no_tool("an empty command"))?;
@@ -61,21 +53,29 @@ fn check(
     let nonce = nonce();
     surroundings(&mut child, identity.as_ref(), exe, request.service, request.env);
     child.env(CHECK_MARK, &nonce);
-    if let CustomCommand::Shell(text) = command {
+    if let CustomCommand::Shell(text) = custom.command {
         child.env("RECOVERY_COMMAND", text);
     }
     let timeout = request.check.timeout;
     let limits = Limits {
         deadline: timeout,
-        stdout_cap: if expect_json.is_empty() { SHORT_CAP } else { LONG_CAP },
+        stdout_cap: if custom.expect_json.is_empty() { SHORT_CAP } else { LONG_CAP },
         stderr_cap: SHORT_CAP,
         leftovers: Leftovers::Kill { mark: &format!("{CHECK_MARK}={nonce}") },
     };
-    let done = process::run(child, b"", &limits, interrupt).map_err(not_started)?;
+    let done = match process::run(child, b"", &limits, interrupt) {
+        Ok(done) => done,
+        Err(error) if custom.missing_program == MissingProgram::Unhealthy => {
+            let output = error.to_string();
+            return Ok(Health::Unhealthy(Failure::Exit { code: 127, output }));
+        }
+        Err(error) => return Err(not_started(error)),
+    };
     Ok(match done.end {
         End::Exited(code) => {
             let shown = joined(&done.stdout, &done.stderr);
-            judge::custom(expect_json, code, &done.stdout, &shown)
+            let printed = Printed { stdout: &done.stdout, said: &done.stderr, shown: &shown };
+            judge::custom(custom, code, &printed)
         }
         End::TimedOut => Health::Unhealthy(Failure::TimedOut { after: timeout }),
         End::Interrupted => Health::Unknown(Unknown::Interrupted),

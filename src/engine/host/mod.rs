@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Overrun, Request, RestartCommand, RunResult};
+use crate::check::judge::Custom;
 use crate::check::{Health, Look, Unknown};
 use crate::config::model::Probe;
 use crate::process::Interrupt;
@@ -97,12 +98,13 @@ impl Host {
         let timeout = request.check.timeout;
         let health = match &request.check.probe {
             Probe::Http(probe) => http::look(probe, timeout, &self.interrupt),
-            Probe::Tcp { host, port } => tcp::look(host, *port, timeout, &self.interrupt),
+            Probe::Tcp { host, port, .. } => tcp::look(host, *port, timeout, &self.interrupt),
             Probe::Process { pattern } => {
                 Processes::now(&self.exe).map_or_else(Health::Unknown, |processes| processes.look(pattern))
             }
-            Probe::Custom { command, expect_json } => {
-                command::look(request, command, expect_json, &self.exe, &self.interrupt)
+            Probe::Custom { command, expect_json, missing_program } => {
+                let check = Custom { command, expect_json, missing_program: *missing_program };
+                command::look(request, &check, &self.exe, &self.interrupt)
             }
         };
         let duration = begun.elapsed();
