@@ -19,73 +19,8 @@ use recovery::engine::batch::{self, Agent};
 use recovery::engine::host::Host;
 use recovery::process::{self, Interrupt};
 
+use crate::common::check_forms::{CANNOT_LOOK, DOWN, wrong};
 use crate::common::docker::skipped;
-
-/// `mytool` and `gone` are missing. `probe` is there and says no, without a word; `yes` says yes.
-const CANNOT_LOOK: &[&str] = &[
-    "mytool",
-    "mytool status || exit 1",
-    "mytool | grep -q up",
-    "mytool status | grep -q up || exit 1",
-    "[ \"$(mytool)\" = up ]",
-    "[ \"`mytool`\" = up ] || exit 1",
-    "if ! mytool; then exit 1; fi",
-    "if mytool; then exit 0; else exit 1; fi",
-    "mytool && exit 0; exit 1",
-    "mytool status; test $? -eq 0",
-    "mytool status; exit $?",
-    "out=$(mytool) || exit 1",
-    "out=$(mytool); [ \"$out\" = up ]",
-    "case $(mytool) in up) ;; *) exit 1 ;; esac",
-    "sh -c mytool || exit 1",
-    "sh -c 'mytool || exit 1'",
-    "eval mytool || exit 1",
-    "exec mytool",
-    "command mytool || exit 1",
-    "(mytool) || exit 1",
-    "{ mytool; } || exit 1",
-    "mytool || { echo down; exit 1; }",
-    "mytool || gone || exit 1",
-    "probe || mytool || exit 1",
-    "yes && mytool || exit 1",
-    "yes | mytool | grep -q up",
-    "for i in 1 2; do mytool && exit 0; done; exit 1",
-    "up() { mytool; }; up || exit 1",
-    "env mytool || exit 1",
-    "env A=b mytool || exit 1",
-    "timeout 3 mytool || exit 1",
-    "echo a | xargs mytool || exit 1",
-    "nohup mytool || exit 1",
-    "@/gone/mytool || exit 1",
-    "@/interpreter || exit 1",
-    "@/plain || exit 1",
-    "@/folder || exit 1",
-    "@/script || exit 1",
-    "@/script | grep -q up",
-];
-
-const DOWN: &[&str] = &[
-    "probe",
-    "probe || exit 1",
-    "mytool || probe",
-    "mytool -fs || probe -q || exit 1",
-    "mytool && exit 0; probe && exit 0; exit 1",
-    "mytool; probe || exit 1",
-    "if mytool; then exit 0; fi; probe || exit 1",
-    "mytool || { probe; } || exit 1",
-    "mytool || probe | grep -q up || exit 1",
-    "mytool || [ -S @/socket ] || exit 1",
-    "probe || { mytool down; exit 1; }",
-    "echo 'curl: (22) 404 not found'; probe",
-    "echo 'command not found in registry'; exit 1",
-    "echo 'mytool: not found'; exit 1",
-    "cat @/log; exit 1",
-    "grep mytool @/log && exit 1",
-    "read -r pid <@/pid && kill -0 $pid",
-    "cat @/pid || exit 1",
-    // Nobody can hear it there.
-    "mytool 2>/dev/null || exit 1",
-];
 
 /// A folder that serves as the whole PATH, and holds what the checks name.
 struct Place {
@@ -185,22 +120,11 @@ impl Agent for Process {
 }
 
 /// Compares all of the table at once, so that a failure shows each form that is wrong.
-fn judge(what: &str, place: &Place, look: impl Fn(&[HealthCheck]) -> Vec<Health>) {
-    let mut wrong = Vec::new();
-    for (texts, unknown) in [(CANNOT_LOOK, true), (DOWN, false)] {
-        let checks: Vec<HealthCheck> =
-            texts.iter().map(|text| place.check(text, MissingProgram::Unknown)).collect();
-        for (text, health) in texts.iter().zip(look(&checks)) {
-            let right = match &health {
-                Health::Unknown(Unknown::NoTool(_)) => unknown,
-                Health::Unhealthy(Failure::Exit { .. }) => !unknown,
-                _ => false,
-            };
-            if !right {
-                wrong.push(format!("{what}: {text}: {health:?}"));
-            }
-        }
-    }
+fn judge(place: &Place, look: impl Fn(&[HealthCheck]) -> Vec<Health>) {
+    let checks = |texts: &[&str]| -> Vec<HealthCheck> {
+        texts.iter().map(|text| place.check(text, MissingProgram::Unknown)).collect()
+    };
+    let wrong = wrong(|texts| look(&checks(texts)));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -208,14 +132,14 @@ fn judge(what: &str, place: &Place, look: impl Fn(&[HealthCheck]) -> Vec<Health>
 fn a_missing_program_is_not_a_service_that_is_down_in_any_shell() {
     for shell in ["bash", "dash", "busybox"] {
         let Some(place) = Place::new(shell) else { continue };
-        judge(shell, &place, |checks| place.by_agent(checks));
+        judge(&place, |checks| place.by_agent(checks));
     }
 }
 
 #[test]
 fn a_missing_program_is_not_a_service_that_is_down_on_the_machine() {
     let Some(place) = Place::new("dash") else { return };
-    judge("machine", &place, |checks| place.on_machine(checks));
+    judge(&place, |checks| place.on_machine(checks));
 }
 
 #[test]

@@ -23,4 +23,5 @@ mod docker_side_by_side;
 mod docker_signals;
 mod docker_unknown;
 mod doubles;
+mod missing_programs;
 mod rough_world;
