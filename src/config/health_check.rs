@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::expectations::{compile, read as expectations};
 use super::field::{Field, Section, is_variable_name};
 use super::model::{
-    ClosedAtOnce, CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe,
-    StatusSet, Vantage,
+    ClosedAtOnce, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe, StatusSet, Vantage,
 };
 use super::problem::{Severity, quoted};
 use super::service::{DAY, all_keys, check_timeout};
+use super::shell_text::{check_command, compose_key};
 
 const COMMON: [&str; 4] = ["type", "timeout_seconds", "from", "interval_seconds"];
 const HTTP: [&str; 8] = [
@@ -98,6 +98,9 @@ fn only_known(section: &Section<'_, '_>, kind: Option<Kind>) {
         None => COMMON.iter().chain(all()).copied().collect(),
     };
     section.only_or(&known, |key| {
+        if let Some(text) = compose_key(key) {
+            return Some((Severity::Error, text));
+        }
         if all_keys().contains(&key) {
             return Some((Severity::Error, "belongs to the service, one level up".to_owned()));
         }
@@ -320,26 +323,11 @@ fn process(section: &Section<'_, '_>) -> Option<Probe> {
 }
 
 fn custom(section: &Section<'_, '_>) -> Option<Probe> {
-    let command = required(section, "command", Kind::Custom).and_then(|field| command(&field));
+    let command = required(section, "command", Kind::Custom).and_then(|field| check_command(&field));
     let expect_json = expectations(section);
     let missing_program = section.get("missing_program").map(|field| {
         field.word(&[("unknown", MissingProgram::Unknown), ("unhealthy", MissingProgram::Unhealthy)])
     });
     let missing_program = missing_program.unwrap_or(Some(MissingProgram::Unknown))?;
     Some(Probe::Custom { command: command?, expect_json, missing_program })
-}
-
-fn command(field: &Field<'_, '_>) -> Option<CustomCommand> {
-    if !matches!(field.value, jsonc_parser::ast::Value::Array(_)) {
-        return Some(CustomCommand::Shell(field.text()?));
-    }
-    let items = field.list("")?;
-    let Some((program, arguments)) = items.split_first() else {
-        field.error("an empty list: the first item is the program");
-        return None;
-    };
-    let program = program.text();
-    let arguments: Vec<Option<String>> = arguments.iter().map(Field::any_text).collect();
-    let argv: Option<Vec<String>> = std::iter::once(program).chain(arguments).collect();
-    Some(CustomCommand::Argv(argv?))
 }

@@ -19,7 +19,7 @@ use recovery::engine::batch::{self, Agent};
 use recovery::engine::host::Host;
 use recovery::process::{self, Interrupt};
 
-use crate::common::check_forms::{CANNOT_LOOK, DOWN, wrong};
+use crate::common::check_forms::{CANNOT_LOOK, wrong};
 use crate::common::docker::skipped;
 
 /// A folder that serves as the whole PATH, and holds what the checks name.
