@@ -1,7 +1,7 @@
 //! The engine's answers.
 
-use recovery::engine::batch::classify;
-use recovery::engine::docker::{client, events, inspect, listing};
+use recovery::engine::docker::ended;
+use recovery::engine::formats::{errors, events, inspect, listing};
 
 pub fn run(data: &[u8]) {
     if let Ok(containers) = listing::parse(data) {
@@ -9,15 +9,15 @@ pub fn run(data: &[u8]) {
     }
     let happened = events::parse(data);
     if let Ok(container) = inspect::parse(data) {
-        let end = events::end(&happened, &container);
+        let end = ended::end(&happened, &container);
         if let Some(finished_at) = container.finished_at {
-            let _ = events::Window::around(&container, finished_at).arguments();
+            let _ = ended::Window::around(&container, finished_at).arguments();
         }
         let _ = container.details(end);
     }
     for code in [1, 125, 126, 127] {
-        let _ = listing::as_engine_trouble(client::understand(data, code, "box")).to_string();
+        let _ = listing::as_engine_trouble(errors::of_call(data, code, "box")).to_string();
         let text = String::from_utf8_lossy(data);
-        let _ = classify(&text, &text, Some(code)).to_string();
+        let _ = errors::of_exec(&text, &text, Some(code)).to_string();
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod docker;
+pub mod formats;
 pub mod host;
 pub mod local;
 

@@ -14,6 +14,7 @@ pub mod inside;
 pub mod ntfy;
 pub mod readme;
 pub mod run;
+pub mod second_engine;
 pub mod server;
 pub mod sidecar;
 pub mod until;

@@ -12,7 +12,9 @@ use common::fake_docker::{Answer, FakeDocker, NO_ENGINE, id_of};
 use common::http::HttpService;
 use common::ntfy::{Ntfy, refusal};
 use common::run;
+use common::second_engine::SecondEngine;
 use common::server::Reply;
+use common::until::until;
 
 const SHORT: Duration = Duration::from_secs(20);
 
@@ -210,4 +212,36 @@ fn a_container_tells_its_state_and_is_gone_after_its_drop() {
     let name = container.name.clone();
     drop(container);
     assert_ne!(common::docker::docker(&["inspect", &name]).code, 0);
+}
+
+#[test]
+fn a_second_engine_comes_back_after_every_end_and_leaves_nothing() {
+    let Some(docker) = require_docker() else { return };
+    let Some(mut engine) = SecondEngine::start(docker) else { return };
+    engine.copy_image("busybox");
+    engine.docker_ok(&["run", "-d", "--init", "--name", "box", "--network", "none", "recovery-test/busybox"]);
+    let ended = |engine: &SecondEngine| {
+        let code = || engine.docker_ok(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "box"]);
+        until("an ended container", Duration::from_secs(30), || {
+            Some(code()).filter(|code| code.contains("exited"))
+        })
+    };
+
+    engine.stop();
+    engine.start_again();
+    assert_eq!(ended(&engine), "exited 143");
+
+    engine.docker_ok(&["start", "box"]);
+    engine.cut_power();
+    assert_ne!(engine.docker(&["version"]).code, 0);
+    engine.start_again();
+    assert_eq!(ended(&engine), "exited 255");
+
+    engine.docker_ok(&["start", "box"]);
+    engine.kill();
+    engine.start_again();
+    ended(&engine);
+    let folder = engine.program();
+    drop(engine);
+    assert!(!folder.exists());
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::classify::classify;
 use super::driver::{Heard, Line};
 use super::records::{self, Record};
 use super::{Agent, dialogue, script, verdict};
 use crate::check::Unknown;
+use crate::engine::formats::errors;
 use crate::engine::{Overrun, RestartCommand, RunResult};
 use crate::process::Interrupt;
 
@@ -87,7 +87,7 @@ impl<'a, A: Agent> Run<'a, A> {
                 if silent && stderr.trim().is_empty() {
                     return RunResult::Failed(Unknown::EngineSilent { after: dialogue::START });
                 }
-                return RunResult::Failed(classify(&self.noise, &stderr, exit));
+                return RunResult::Failed(errors::of_exec(&self.noise, &stderr, exit));
             }
         }
         self.line.order("run\n".into());

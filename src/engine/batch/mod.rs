@@ -3,7 +3,6 @@
 //!
 //! Starting the container client belongs in the engine; here is only what goes through its pipes.
 
-mod classify;
 mod command;
 mod dialogue;
 mod driver;
@@ -17,12 +16,13 @@ mod verdict;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-pub use self::classify::classify;
 use self::command::Run;
 pub use self::dialogue::SIDE_BY_SIDE;
 use self::dialogue::{Conversation, Progress};
 use self::driver::{Heard, Line};
 use self::records::Record;
+pub use self::verdict::could_not_fork;
+use super::formats::errors;
 use super::{Overrun, Request, RestartCommand, RunResult};
 use crate::check::{Look, Unknown};
 use crate::config::model::ServiceName;
@@ -140,9 +140,9 @@ fn converse(
     let (exit, stderr) = line.close(interrupt);
     let why = match why {
         Some(Unknown::EngineSilent { .. }) if !stderr.trim().is_empty() => {
-            classify(&talk.noise(), &stderr, exit)
+            errors::of_exec(&talk.noise(), &stderr, exit)
         }
-        Some(Unknown::CutOff(_)) if nothing => classify(&talk.noise(), &stderr, exit),
+        Some(Unknown::CutOff(_)) if nothing => errors::of_exec(&talk.noise(), &stderr, exit),
         Some(Unknown::CutOff(_)) if verdict::could_not_fork(&stderr) => {
             Unknown::CannotFork("the container".into())
         }
@@ -193,7 +193,7 @@ pub fn remove_marker(child: impl Agent, service: &ServiceName) -> Result<bool, U
         Some(Err(why)) if stderr.trim().is_empty() => Err(Unknown::Other(why)),
         Some(Err(why)) => Err(Unknown::Other(format!("{why}: {}", stderr.trim()))),
         None if started => Err(Unknown::CutOff("the marker's removal was not confirmed".into())),
-        None => Err(classify(&noise, &stderr, exit)),
+        None => Err(errors::of_exec(&noise, &stderr, exit)),
     }
 }
 

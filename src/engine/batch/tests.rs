@@ -5,10 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::dialogue::{Conversation, Progress};
-use super::{classify, script};
+use super::script;
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage};
 use crate::engine::Request;
+use crate::engine::formats::errors;
 
 const NONCE: &str = "5eed";
 
@@ -192,7 +193,7 @@ proptest! {
 
     #[test]
     fn the_clients_words_never_make_it_panic(stdout in ".{0,200}", stderr in ".{0,200}") {
-        let _ = classify(&stdout, &stderr, Some(1));
+        let _ = errors::of_exec(&stdout, &stderr, Some(1));
     }
 
     #[test]

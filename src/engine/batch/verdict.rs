@@ -56,7 +56,8 @@ pub(super) fn judge(request: &Request<'_>, has: &dyn Fn(&str) -> bool, answer: &
 }
 
 /// Whether a shell says that it could not start a process.
-pub(super) fn could_not_fork(text: &str) -> bool {
+#[must_use]
+pub fn could_not_fork(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["cannot fork", "can't fork", "fork: retry", "fork: resource temporarily", "fork failed"]
         .iter()

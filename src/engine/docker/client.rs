@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::check::Unknown;
+use crate::engine::formats::errors;
 use crate::process::{self, End, Interrupt, Leftovers, Limits, StartError};
 
 /// More than any listing or inspection of a machine is long.
@@ -60,7 +61,7 @@ impl Client {
         let done = process::run(command, b"", &limits, interrupt).map_err(not_started)?;
         match done.end {
             End::Exited(0) => Ok(done.stdout.bytes),
-            End::Exited(code) => Err(understand(&done.stderr.bytes, code, container)),
+            End::Exited(code) => Err(errors::of_call(&done.stderr.bytes, code, container)),
             End::TimedOut => Err(Unknown::EngineSilent { after: within }),
             End::Interrupted => Err(Unknown::Interrupted),
         }
@@ -89,7 +90,7 @@ impl Client {
         match process::wait(&mut child, Instant::now() + within, interrupt) {
             End::Exited(0) => Ok(()),
             End::Exited(code) => {
-                Err(understand(&errors.as_mut().map(read_back).unwrap_or_default(), code, container))
+                Err(errors::of_call(&errors.as_mut().map(read_back).unwrap_or_default(), code, container))
             }
             End::TimedOut => {
                 process::end(&mut child, Duration::from_millis(500));
@@ -118,106 +119,9 @@ pub fn not_started(error: StartError) -> Unknown {
     })
 }
 
-/// What an error of the command line means for `container`.
-#[must_use]
-pub fn understand(stderr: &[u8], code: i32, container: &str) -> Unknown {
-    let text = String::from_utf8_lossy(stderr);
-    let line = telling_line(&text);
-    let lower = text.to_lowercase();
-    let says = |what: &str| lower.contains(what);
-    let state = |state: &str| Unknown::ContainerState { container: container.into(), state: state.into() };
-    if says("permission denied") && (says("connect") || says("socket")) {
-        let remedy = "run as root, or as a member of the engine's group";
-        Unknown::EngineUnreachable(format!("permission denied on its socket; {remedy}"))
-    } else if is_connection_trouble(&lower) || matches!(code, 126 | 127) {
-        Unknown::EngineUnreachable(if line.is_empty() { format!("exit {code}") } else { line })
-    } else if says("no such container") || says("no such object") || says("no container with name or id") {
-        Unknown::NoSuchContainer(container.to_owned())
-    } else if says("is paused") || says("paused container") {
-        state("paused")
-    } else if says("is restarting") {
-        state("restarting")
-    } else if says("removal of container") || says("marked for removal") {
-        state("removing")
-    } else if line.is_empty() {
-        Unknown::Other(format!("the engine's command line ended with {code} and said nothing"))
-    } else {
-        Unknown::Other(line)
-    }
-}
-
-fn is_connection_trouble(lower: &str) -> bool {
-    [
-        "cannot connect to the",
-        "is the docker daemon running",
-        "error during connect",
-        "failed to connect to the docker api",
-        "connection refused",
-        "dial unix",
-        "context deadline exceeded",
-        "i/o timeout",
-        "unable to resolve docker endpoint",
-        "context not found",
-        "client version",
-        "unable to connect to podman",
-    ]
-    .iter()
-    .any(|sign| lower.contains(sign))
-}
-
-/// The first line that is more than a warning, in one line, without the engine's preamble.
-fn telling_line(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.clone().find(|line| !line.to_lowercase().starts_with("warning"));
-    let line = first.or_else(|| lines.next()).unwrap_or_default();
-    let line = line.strip_prefix("Error response from daemon:").unwrap_or(line).trim();
-    line.chars().take(500).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn understood(text: &str) -> Unknown {
-        understand(text.as_bytes(), 1, "web")
-    }
-
-    #[test]
-    fn an_engine_that_cannot_be_asked_is_told_from_a_container_that_is_gone() {
-        for text in [
-            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-            "error during connect: Get \"http://%2Fvar%2Frun%2Fdocker.sock/v1.41/x\": EOF",
-            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
-            "Got permission denied while trying to connect to the Docker daemon socket",
-            "Failed to initialize: unable to resolve docker endpoint: context \"x\": context not found",
-        ] {
-            assert!(matches!(understood(text), Unknown::EngineUnreachable(_)), "{text}");
-        }
-        let gone = Unknown::NoSuchContainer("web".into());
-        assert_eq!(understood("Error response from daemon: No such container: abc"), gone);
-        assert_eq!(understood("Error: No such object: abc"), gone);
-        let paused = "Error response from daemon: cannot start a paused container, try unpause instead";
-        assert_eq!(
-            understood(paused),
-            Unknown::ContainerState { container: "web".into(), state: "paused".into() }
-        );
-    }
-
-    #[test]
-    fn other_refusals_are_passed_on_in_one_line() {
-        let text = "WARNING: old\nError response from daemon: driver failed programming external \
-                    connectivity: port is already allocated\nError: failed to start containers: web\n";
-        assert_eq!(
-            understood(text),
-            Unknown::Other(
-                "driver failed programming external connectivity: port is already allocated".into()
-            )
-        );
-        assert_eq!(
-            understand(b"", 7, "web"),
-            Unknown::Other("the engine's command line ended with 7 and said nothing".into())
-        );
-    }
 
     #[test]
     fn a_missing_command_line_names_the_remedy() {

@@ -1,14 +1,11 @@
 //! The container half of the engine, through the `docker` command line (or a compatible one).
 //!
 //! Here is what is asked and how long it may take. How a call is made and its errors are read is in
-//! [`client`]; what answers mean is in [`listing`], [`inspect`], [`runs`] and [`events`]; what is said inside a
+//! [`client`]; what answers mean is in [`super::formats`], how a run ended is judged in [`ended`]; what is said inside a
 //! container belongs in [`super::batch`].
 
 pub mod client;
-pub mod events;
-pub mod inspect;
-pub mod listing;
-pub mod runs;
+pub mod ended;
 
 mod agent;
 mod ahead;
@@ -17,6 +14,7 @@ mod gather;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::formats::{events, inspect, listing, runs};
 use super::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand, Run,
     RunResult, batch,
@@ -120,7 +118,7 @@ impl DockerCli {
         inspected: &inspect::Inspected,
         finished_at: crate::clock::Timestamp,
     ) -> Result<ContainerEnd, Unknown> {
-        let window = events::Window::around(inspected, finished_at);
+        let window = ended::Window::around(inspected, finished_at);
         let filter = format!("container={}", container.id);
         let (since, until) = window.arguments();
         let mut call = vec!["events", "--since", &since, "--until", &until, "--filter", &filter];
@@ -129,7 +127,7 @@ impl DockerCli {
         }
         call.extend(["--format", "{{json .}}"]);
         let answer = self.ask(&call, &container.name)?;
-        Ok(events::end(&events::parse(&answer), inspected))
+        Ok(ended::end(&events::parse(&answer), inspected))
     }
 
     /// Makes all these checks inside one container: one `exec` per user, those side by side. A single check may share

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use time::format_description::well_known::Rfc3339;
 
-use super::listing::normal;
+use super::{states, times};
 use crate::check::Unknown;
 use crate::clock::Timestamp;
 use crate::engine::{ContainerDetails, ContainerEnd};
@@ -103,9 +102,9 @@ impl From<&Raw> for Inspected {
         let policy = &raw.host_config.restart_policy;
         let tries_left = policy.maximum_retry_count == 0 || raw.restart_count < policy.maximum_retry_count;
         Self {
-            state: normal(&raw.state.status),
-            started_at: timestamp(&raw.state.started_at),
-            finished_at: timestamp(&raw.state.finished_at),
+            state: states::normal(&raw.state.status),
+            started_at: times::timestamp(&raw.state.started_at),
+            finished_at: times::timestamp(&raw.state.finished_at),
             exit_code: raw.state.exit_code,
             oom_killed: raw.state.oom_killed,
             engine_restarts_it: match policy.name.as_str() {
@@ -144,16 +143,10 @@ impl Inspected {
     }
 }
 
-/// The engine's zero time, `0001-01-01T00:00:00Z`, means never.
-pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    let at = Timestamp::parse(text, &Rfc3339).ok()?.checked_to_offset(time::UtcOffset::UTC)?;
-    (at.year() > 1).then_some(at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::docker::events::Window;
+    use crate::engine::docker::ended::Window;
     use time::macros::datetime;
 
     const FLAP: &str = r#"[{"Id":"643a","Created":"2026-11-21T22:54:04.9Z","State":{"Status":"restarting","Running":true,"Paused":false,"Restarting":true,"OOMKilled":false,"Dead":false,"Pid":0,"ExitCode":4,"Error":"","StartedAt":"2026-11-21T22:54:07.528416666Z","FinishedAt":"2026-11-21T22:54:07.769540444Z"},"RestartCount":4,"HostConfig":{"RestartPolicy":{"Name":"always","MaximumRetryCount":0}},"Config":{"StopTimeout":3}}]"#;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::inspect::timestamp;
+use super::times;
 use crate::check::Unknown;
 use crate::engine::{ContainerRef, Run};
 
@@ -29,14 +29,8 @@ pub fn parse(answer: &[u8], containers: &[ContainerRef]) -> Result<BTreeMap<Cont
 fn read(line: &str) -> Option<(&str, Run)> {
     let (id, rest) = line.split_once(' ')?;
     let (started, network) = rest.rsplit_once(' ').unwrap_or((rest, ""));
-    // Compatible engines write times as 2026-11-21 22:54:07.528416666 +0000 UTC.
-    let words: Vec<&str> = started.split(' ').collect();
-    let started = match words.as_slice() {
-        [day, time, "+0000", _] => format!("{day}T{time}Z"),
-        _ => started.to_owned(),
-    };
     let network_of = network.strip_prefix("container:").map(str::to_owned);
-    Some((id, Run { started_at: timestamp(&started), network_of, on_host: network == "host" }))
+    Some((id, Run { started_at: times::timestamp(started), network_of, on_host: network == "host" }))
 }
 
 #[cfg(test)]

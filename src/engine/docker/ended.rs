@@ -4,14 +4,12 @@
 //! and one from the machine leave only `die`. The exit code alone cannot tell: a program without a TERM
 //! handler is stopped with 137.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::inspect::Inspected;
 use crate::clock::Timestamp;
 use crate::engine::ContainerEnd;
+use crate::engine::formats::events::{self, Event};
+use crate::engine::formats::inspect::Inspected;
 
 /// How much later than its process's end the engine may write a container's last event. Waited for where
 /// the end is younger than this.
@@ -45,48 +43,8 @@ impl Window {
     /// As seconds for `--since` and `--until`.
     #[must_use]
     pub fn arguments(&self) -> (String, String) {
-        (seconds(self.since), seconds(self.until))
+        (events::seconds(self.since), events::seconds(self.until))
     }
-}
-
-fn seconds(at: Timestamp) -> String {
-    format!("{}.{:09}", at.unix_timestamp(), at.nanosecond())
-}
-
-/// One event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    action: String,
-    signal: Option<i32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Raw {
-    action: String,
-    #[serde(default)]
-    actor: Actor,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Actor {
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-/// Reads events, one JSON object a line. Lines that are none are skipped: without events the exit code
-/// decides, and in doubt that leaves the container alone.
-#[must_use]
-pub fn parse(answer: &[u8]) -> Vec<Event> {
-    String::from_utf8_lossy(answer)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Raw>(line).ok())
-        .map(|raw| {
-            let signal = raw.actor.attributes.get("signal").and_then(|text| text.parse().ok());
-            Event { action: raw.action, signal }
-        })
-        .collect()
 }
 
 /// How the run ended.
@@ -135,7 +93,7 @@ mod tests {
     const STOP: &str = r#"{"status":"stop","id":"272d","from":"box","Type":"container","Action":"stop","Actor":{"ID":"272d","Attributes":{"image":"box","name":"x"}},"scope":"local","time":1795301646,"timeNano":1795301646828403123}"#;
 
     fn ended(lines: &[&str], exit_code: i32) -> ContainerEnd {
-        end(&parse(lines.join("\n").as_bytes()), &container(exit_code, false))
+        end(&events::parse(lines.join("\n").as_bytes()), &container(exit_code, false))
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::states;
 use crate::check::Unknown;
 use crate::engine::{Container, ContainerRef};
 
@@ -57,8 +58,8 @@ fn not_understood(line: &str) -> Unknown {
 impl From<Row> for Container {
     fn from(row: Row) -> Self {
         let state = match row.state.as_deref() {
-            None | Some("") => state_of(&row.status).to_owned(),
-            Some(state) => normal(state),
+            None | Some("") => states::of_status(&row.status).to_owned(),
+            Some(state) => states::normal(state),
         };
         // A container without network is listed in one called "none"; empty is what lives on another's.
         let networkless = row.networks.is_some_and(|networks| networks.trim().is_empty());
@@ -71,36 +72,6 @@ fn own_name(names: &str) -> String {
     let mut all = names.split(',').map(|name| name.trim().trim_start_matches('/'));
     let own = all.clone().find(|name| !name.contains('/'));
     own.or_else(|| all.next()).unwrap_or_default().to_owned()
-}
-
-/// States of compatible engines in docker's words.
-#[must_use]
-pub fn normal(state: &str) -> String {
-    let state = state.to_lowercase();
-    match state.as_str() {
-        "up" => "running".to_owned(),
-        "stopped" => "exited".to_owned(),
-        "configured" | "initialized" => "created".to_owned(),
-        "stopping" => "removing".to_owned(),
-        _ => state,
-    }
-}
-
-fn state_of(status: &str) -> &'static str {
-    let status = status.to_lowercase();
-    if status.contains("(paused)") {
-        return "paused";
-    }
-    let starts = [
-        ("up", "running"),
-        ("exited", "exited"),
-        ("restarting", "restarting"),
-        ("created", "created"),
-        ("paused", "paused"),
-        ("dead", "dead"),
-        ("removal", "removing"),
-    ];
-    starts.iter().find(|(start, _)| status.starts_with(start)).map_or("unknown", |&(_, state)| state)
 }
 
 #[cfg(test)]
@@ -130,24 +101,6 @@ mod tests {
         assert!(!networkless(r#","Networks":"none""#));
         assert!(!networkless(r#","Networks":"shop,bridge""#));
         assert!(!networkless(""));
-    }
-
-    #[test]
-    fn without_a_state_the_status_tells_it() {
-        for (status, state) in [
-            ("Up 3 minutes", "running"),
-            ("Up 3 minutes (healthy)", "running"),
-            ("Up Less than a second (health: starting)", "running"),
-            ("Up 3 seconds (Paused)", "paused"),
-            ("Exited (137) 1 second ago", "exited"),
-            ("Restarting (4) Less than a second ago", "restarting"),
-            ("Created", "created"),
-            ("Dead", "dead"),
-            ("Removal In Progress", "removing"),
-        ] {
-            let line = format!(r#"{{"ID":"ab","Names":"x","Status":"{status}"}}"#);
-            assert_eq!(parse(line.as_bytes()).unwrap()[0].state, state, "{status}");
-        }
     }
 
     #[test]

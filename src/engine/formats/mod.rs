@@ -1,0 +1,14 @@
+//! All that is read from an engine, and nothing else: what is asked for and what its answers mean.
+//!
+//! Engines and their versions differ in little things, and each of them has once been taken for a fault of a
+//! service: so they stand together. How a call is made belongs in [`super::docker`], what follows from an answer
+//! in the modules that ask.
+
+pub mod errors;
+pub mod events;
+pub mod inspect;
+pub mod listing;
+pub mod runs;
+
+mod states;
+mod times;
