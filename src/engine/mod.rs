@@ -11,6 +11,7 @@ pub mod host;
 pub mod local;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::check::{Look, Unknown};
@@ -53,6 +54,8 @@ pub struct Container {
     pub state: String,
     /// It is in no network of its own: it may live on another container's.
     pub networkless: bool,
+    /// The TCP ports of the machine on which it is published.
+    pub published: Vec<RangeInclusive<u16>>,
 }
 
 /// One run of a container, as little as it takes to know what came before what.

@@ -1,5 +1,6 @@
 //! Looking: all services at first, in one go a target; later one at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -195,11 +196,14 @@ fn observe(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]) ->
 }
 
 fn observe_now(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]) -> Vec<Look> {
+    let checks: Vec<Cow<'_, HealthCheck>> =
+        services.iter().map(|service| sight::asked(pass, service)).collect();
     let requests: Vec<Request<'_>> = services
         .iter()
-        .map(|service| Request {
+        .zip(&checks)
+        .map(|(service, check)| Request {
             service: &service.name,
-            check: &service.check,
+            check,
             env: &service.env,
             user: service.user.as_deref(),
         })

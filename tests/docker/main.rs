@@ -24,4 +24,5 @@ mod docker_signals;
 mod docker_unknown;
 mod doubles;
 mod missing_programs;
+mod published_ports;
 mod rough_world;

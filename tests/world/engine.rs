@@ -301,6 +301,7 @@ impl Engine for FakeEngine {
                     at: at(name),
                     state: details.state.clone(),
                     networkless: machine.networks.contains_key(name),
+                    published: Vec::new(),
                 })
                 .collect()),
         }
