@@ -28,6 +28,8 @@ mod machine_checks;
 mod machine_children;
 mod machine_demo_service;
 mod machine_engine_trouble;
+mod machine_environment;
+mod machine_said;
 mod missing_programs;
 mod stats_command;
 mod webhook;

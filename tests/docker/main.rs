@@ -19,6 +19,7 @@ mod docker_matrix;
 mod docker_people;
 mod docker_phone;
 mod docker_restart_commands;
+mod docker_said;
 mod docker_side_by_side;
 mod docker_signals;
 mod docker_unknown;

@@ -20,7 +20,16 @@ for f in @LOG@ /proc/1/fd/1; do
     fi
   fi
 done
-say "s $$"
+# What it says in its log is told where it fails; what it says to the first process the engine knows.
+W=
+if [ -f "$O" ] && has tail && has wc; then W=$(wc -c <"$O"); fi
+last() {
+  [ "$W" ] || return 0
+  tail -c "+$((W + 1))" "$O" | tail -c 4096 | tail -n 5 | while IFS= read -r x || [ "$x" ]; do
+    printf '%s q %s 0 %.200s\n' "$N" "$1" "$x"
+  done
+}
+say "s $$ $O"
 # Nothing runs before the host knows that it will: a start that was given up starts nothing later.
 read -r c && [ "$c" = run ] || exit 0
 # The keeper writes the exit code, and says so where it could not start the command at all.
@@ -32,6 +41,7 @@ read -r c && [ "$c" = run ] || exit 0
   ) </dev/null >>"$O" 2>&1
   s=$?
   trap - EXIT
+  [ "$s" = 0 ] || last o >&3
   say "x 0 $s" >&3
 } &
 K=$!
@@ -48,6 +58,8 @@ while read -r c; do
       fresh
       fell "$KEEPER"
     done
+    # What its keeper began to say was ended with it.
+    last e
     say 'k 0'
     ;;
   leave) break ;;

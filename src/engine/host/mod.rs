@@ -8,6 +8,7 @@ mod command;
 mod http;
 mod identity;
 mod processes;
+mod said;
 mod tcp;
 
 use std::path::PathBuf;
