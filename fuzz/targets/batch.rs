@@ -4,7 +4,9 @@ use std::io::{Cursor, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use recovery::config::model::{
+    ClosedAtOnce, CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage,
+};
 use recovery::engine::batch::{self, Agent};
 use recovery::engine::{Overrun, Request, RestartCommand};
 use recovery::process::Interrupt;
@@ -18,8 +20,12 @@ pub fn run(data: &[u8]) {
         interval: None,
     };
     let checks = [
-        check(Probe::Custom { command: CustomCommand::Shell("true".into()), expect_json: Vec::new() }),
-        check(Probe::Tcp { host: "localhost".into(), port: 80 }),
+        check(Probe::Custom {
+            command: CustomCommand::Shell("true".into()),
+            expect_json: Vec::new(),
+            missing_program: MissingProgram::Unknown,
+        }),
+        check(Probe::Tcp { host: "localhost".into(), port: 80, closed_at_once: ClosedAtOnce::Refused }),
     ];
     let request = |check| Request { service: &name, check, env: &[], user: None };
     let requests: Vec<Request<'_>> = checks.iter().map(request).collect();

@@ -322,7 +322,7 @@ impl Boundary for str {
 pub fn describe_check(probe: &Probe) -> String {
     match probe {
         Probe::Http(http) => format!("HTTP {} {}", http.method, http.endpoint),
-        Probe::Tcp { host, port } => format!("TCP {host}:{port}"),
+        Probe::Tcp { host, port, .. } => format!("TCP {host}:{port}"),
         Probe::Process { pattern } => format!("process {pattern}"),
         Probe::Custom { command: CustomCommand::Shell(text), .. } => format!("command {text}"),
         Probe::Custom { command: CustomCommand::Argv(argv), .. } => format!("command {}", argv.join(" ")),

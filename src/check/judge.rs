@@ -2,8 +2,8 @@
 
 use super::expect::{Broken, cost};
 use super::question::Question;
-use super::{Failure, Health, Unknown, expect};
-use crate::config::model::HttpProbe;
+use super::{Failure, Health, Unknown, expect, missing};
+use crate::config::model::{CustomCommand, HttpProbe, MissingProgram};
 
 /// Output kept of a check where no expectation reads it, in bytes.
 pub const SHORT_CAP: usize = 4 * 1024;
@@ -38,20 +38,52 @@ pub fn http(probe: &HttpProbe, status: u16, body: &Output) -> Health {
     expectations(&probe.expect_json, body)
 }
 
+/// A custom check, as it is configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Custom<'a> {
+    /// What was run.
+    pub command: &'a CustomCommand,
+    /// Expectations over its standard output.
+    pub expect_json: &'a [expect::JsonExpectation],
+    /// What the lack of a program says.
+    pub missing_program: MissingProgram,
+}
+
+/// What a custom command printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Printed<'a> {
+    /// What the expectations read.
+    pub stdout: &'a Output,
+    /// Where shells complain: standard error, or both streams in one.
+    pub said: &'a Output,
+    /// What a person is shown of a failure.
+    pub shown: &'a Output,
+}
+
 /// Judges a custom command that ended with `code`; 126 and 127 mean that its program is missing.
-///
-/// `stdout` is what the expectations read; `shown` is what a person is shown of a failure.
 #[must_use]
-pub fn custom(expect_json: &[expect::JsonExpectation], code: i32, stdout: &Output, shown: &Output) -> Health {
-    match code {
-        0 if expect_json.is_empty() => Health::Healthy,
-        0 if stdout.truncated => Health::Unknown(Unknown::OutputTooLarge { cap: LONG_CAP }),
-        0 => expectations(expect_json, stdout),
-        126 | 127 => {
-            Health::Unknown(Unknown::NoTool(format!("the check's program is missing (exit {code})")))
+pub fn custom(check: &Custom<'_>, code: i32, printed: &Printed<'_>) -> Health {
+    let health = match code {
+        0 if check.expect_json.is_empty() => Health::Healthy,
+        0 if printed.stdout.truncated => Health::Unknown(Unknown::OutputTooLarge { cap: LONG_CAP }),
+        0 => expectations(check.expect_json, printed.stdout),
+        _ => Health::Unhealthy(Failure::Exit { code, output: last_lines(&printed.shown.bytes) }),
+    };
+    match health {
+        Health::Unhealthy(failure) if check.missing_program == MissingProgram::Unknown => {
+            lacking(check, code, printed).map_or(Health::Unhealthy(failure), Health::Unknown)
         }
-        _ => Health::Unhealthy(Failure::Exit { code, output: last_lines(&shown.bytes) }),
+        health => health,
     }
+}
+
+/// The program whose lack decided that a check failed.
+fn lacking(check: &Custom<'_>, code: i32, printed: &Printed<'_>) -> Option<Unknown> {
+    if matches!(code, 126 | 127) {
+        return Some(Unknown::NoTool(format!("the check's program is missing (exit {code})")));
+    }
+    let told = missing::decided(check.command, &printed.said.bytes)?;
+    Some(Unknown::NoTool(format!("a program of the check cannot be run: {told}")))
 }
 
 fn expectations(list: &[expect::JsonExpectation], body: &Output) -> Health {

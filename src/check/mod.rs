@@ -2,10 +2,12 @@
 //!
 //! The reasons are data; their `Display` is the only wording, shared by log, alert and dry run.
 //! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`];
+//! [`missing`] tells a check that could not look from a service that is down;
 //! how bad a failure is says [`severity`]. What may cost much to judge becomes a [`question`].
 
 pub mod expect;
 pub mod judge;
+pub mod missing;
 pub mod pattern;
 pub mod question;
 pub mod severity;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::expectations::{compile, read as expectations};
 use super::field::{Field, Section, is_variable_name};
-use super::model::{CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, StatusSet, Vantage};
+use super::model::{
+    ClosedAtOnce, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe, StatusSet, Vantage,
+};
 use super::problem::{Severity, quoted};
 use super::service::{DAY, all_keys, check_timeout};
+use super::shell_text::{check_command, compose_key};
 
 const COMMON: [&str; 4] = ["type", "timeout_seconds", "from", "interval_seconds"];
 const HTTP: [&str; 8] = [
@@ -19,9 +22,9 @@ const HTTP: [&str; 8] = [
     "expect_body",
     "expect_json",
 ];
-const TCP: [&str; 2] = ["host", "port"];
+const TCP: [&str; 3] = ["host", "port", "closed_at_once"];
 const PROCESS: [&str; 1] = ["process_name"];
-const CUSTOM: [&str; 2] = ["command", "expect_json"];
+const CUSTOM: [&str; 3] = ["command", "expect_json", "missing_program"];
 const METHODS: [(&str, &str); 7] = [
     ("GET", "GET"),
     ("HEAD", "HEAD"),
@@ -95,6 +98,9 @@ fn only_known(section: &Section<'_, '_>, kind: Option<Kind>) {
         None => COMMON.iter().chain(all()).copied().collect(),
     };
     section.only_or(&known, |key| {
+        if let Some(text) = compose_key(key) {
+            return Some((Severity::Error, text));
+        }
         if all_keys().contains(&key) {
             return Some((Severity::Error, "belongs to the service, one level up".to_owned()));
         }
@@ -296,9 +302,13 @@ fn tcp(section: &Section<'_, '_>) -> Option<Probe> {
         })
     });
     let port = required(section, "port", Kind::Tcp).and_then(|field| field.whole(1, 65535));
+    let closed_at_once = section
+        .get("closed_at_once")
+        .map(|field| field.word(&[("refused", ClosedAtOnce::Refused), ("healthy", ClosedAtOnce::Healthy)]));
     Some(Probe::Tcp {
         host: host.unwrap_or_else(|| Some("localhost".into()))?,
         port: u16::try_from(port?).ok()?,
+        closed_at_once: closed_at_once.unwrap_or(Some(ClosedAtOnce::Refused))?,
     })
 }
 
@@ -313,22 +323,11 @@ fn process(section: &Section<'_, '_>) -> Option<Probe> {
 }
 
 fn custom(section: &Section<'_, '_>) -> Option<Probe> {
-    let command = required(section, "command", Kind::Custom).and_then(|field| command(&field));
+    let command = required(section, "command", Kind::Custom).and_then(|field| check_command(&field));
     let expect_json = expectations(section);
-    Some(Probe::Custom { command: command?, expect_json })
-}
-
-fn command(field: &Field<'_, '_>) -> Option<CustomCommand> {
-    if !matches!(field.value, jsonc_parser::ast::Value::Array(_)) {
-        return Some(CustomCommand::Shell(field.text()?));
-    }
-    let items = field.list("")?;
-    let Some((program, arguments)) = items.split_first() else {
-        field.error("an empty list: the first item is the program");
-        return None;
-    };
-    let program = program.text();
-    let arguments: Vec<Option<String>> = arguments.iter().map(Field::any_text).collect();
-    let argv: Option<Vec<String>> = std::iter::once(program).chain(arguments).collect();
-    Some(CustomCommand::Argv(argv?))
+    let missing_program = section.get("missing_program").map(|field| {
+        field.word(&[("unknown", MissingProgram::Unknown), ("unhealthy", MissingProgram::Unhealthy)])
+    });
+    let missing_program = missing_program.unwrap_or(Some(MissingProgram::Unknown))?;
+    Some(Probe::Custom { command: command?, expect_json, missing_program })
 }

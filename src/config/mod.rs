@@ -20,6 +20,7 @@ mod notifications;
 mod rules;
 mod service;
 mod settings;
+mod shell_text;
 mod syntax;
 
 pub use load::{Loaded, load};

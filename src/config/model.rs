@@ -286,6 +286,8 @@ pub enum Probe {
         host: String,
         /// Port, 1 to 65535.
         port: u16,
+        /// What an end without a word says, from the machine on a published port.
+        closed_at_once: ClosedAtOnce,
     },
     /// A living process.
     Process {
@@ -298,7 +300,27 @@ pub enum Probe {
         command: CustomCommand,
         /// Expectations over its standard output.
         expect_json: Vec<JsonExpectation>,
+        /// What the lack of a program says.
+        missing_program: MissingProgram,
     },
+}
+
+/// What it says of a service that its check failed for want of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingProgram {
+    /// Nothing: the check cannot be made.
+    Unknown,
+    /// It is down.
+    Unhealthy,
+}
+
+/// What it says of a service that its published port accepts a connection and closes it at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedAtOnce {
+    /// That only the engine's proxy is there.
+    Refused,
+    /// It is how this service greets.
+    Healthy,
 }
 
 /// A custom check's command.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::field::{Field, Section};
 use super::model::{Policy, Retry, Strategies, Strategy};
 use super::problem::quoted;
+use super::shell_text::shell;
 use crate::check::severity::{Severity, SeverityMap};
 
 /// In a service and in `recovery.defaults`.
@@ -73,7 +74,7 @@ struct RetryKeys {
 impl<'a, 't> PolicyKeys<'a, 't> {
     pub(super) fn read(section: &Section<'a, 't>) -> Self {
         let whole = |key: &str, max: u32| Some((section.get(key)?.whole(1, max)?, section.get(key)?));
-        let text = |key: &str| section.get(key).and_then(|field| Some((field.text()?, field)));
+        let text = |key: &str| section.get(key).and_then(|field| Some((shell(&field)?, field)));
         Self {
             failure_threshold: whole("failure_threshold", 1000).map(|(number, _)| number),
             success_threshold: whole("success_threshold", 1000),

@@ -9,7 +9,8 @@ use super::Env;
 use super::field::{Context, Field, Section};
 use super::health_check;
 use super::model::{
-    Config, ContainerStart, HealthCheck, Notify, Probe, RestartMethod, Service, ServiceName, Vantage,
+    ClosedAtOnce, Config, ContainerStart, HealthCheck, Notify, Probe, RestartMethod, Service, ServiceName,
+    Vantage,
 };
 use super::notifications;
 use super::problem::{Problem, Severity, quoted};
@@ -180,7 +181,7 @@ fn draft<'a, 't>(
 /// Stands for a health check that could not be read; a configuration with one is never handed out.
 fn placeholder() -> HealthCheck {
     HealthCheck {
-        probe: Probe::Tcp { host: String::new(), port: 0 },
+        probe: Probe::Tcp { host: String::new(), port: 0, closed_at_once: ClosedAtOnce::Refused },
         timeout: Duration::ZERO,
         from: Vantage::Machine,
         interval: None,

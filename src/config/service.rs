@@ -9,6 +9,7 @@ use super::health_check::url_problem;
 use super::model::{ContainerStart, RestartMethod, Service};
 use super::policy::{POLICY_KEYS, PolicyKeys};
 use super::problem::{Severity, quoted};
+use super::shell_text::shell;
 
 /// The keys of a service but for those of its policy.
 const SERVICE_KEYS: [&str; 20] = [
@@ -141,7 +142,7 @@ impl<'a, 't> ServiceKeys<'a, 't> {
             kind: text("type"),
             display_name: text("display_name"),
             container: section.get("container").and_then(|field| container_name(&field)),
-            restart_cmd: text("restart_cmd"),
+            restart_cmd: section.get("restart_cmd").and_then(|field| shell(&field)),
             restart: section.get("restart").and_then(|field| Some((restart(&field)?, field))),
             restart_timeout: seconds("restart_timeout_seconds", 1.0, DAY),
             container_start: section.get("container_start").and_then(|field| container_start(&field)),

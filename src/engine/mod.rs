@@ -12,6 +12,7 @@ pub mod limited;
 pub mod local;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::check::{Look, Unknown};
@@ -56,6 +57,8 @@ pub struct Container {
     pub networkless: bool,
     /// Who else starts and replaces it.
     pub kept_by: Option<Keeper>,
+    /// The TCP ports of the machine on which it is published.
+    pub published: Vec<RangeInclusive<u16>>,
 }
 
 /// Somebody else who starts, watches and replaces a container, so that it is none of ours to restart.
@@ -151,6 +154,13 @@ pub enum Overrun {
 pub enum RunResult {
     /// With that exit code (128 + n for a signal).
     Exited(i32),
+    /// It failed after these last lines: with that exit code, or, where there is none, ended by us at its time-out.
+    Complained {
+        /// The exit code.
+        code: Option<i32>,
+        /// At most five lines.
+        said: String,
+    },
     /// Left running in the foreground at its time-out.
     LeftRunning,
     /// Ended by us at its time-out.
@@ -159,6 +169,19 @@ pub enum RunResult {
     Interrupted,
     /// It was not started, or it cannot be told whether it was.
     Failed(Unknown),
+}
+
+impl RunResult {
+    /// It ended with that code; `said` is asked only of what failed.
+    pub(crate) fn exited(code: i32, said: impl FnOnce() -> String) -> Self {
+        let said = if code == 0 { String::new() } else { said() };
+        if said.is_empty() { Self::Exited(code) } else { Self::Complained { code: Some(code), said } }
+    }
+
+    /// Ended by us at its time-out, having said that.
+    pub(crate) fn timed_out(said: String) -> Self {
+        if said.is_empty() { Self::TimedOut } else { Self::Complained { code: None, said } }
+    }
 }
 
 /// Containers and the machine, in the words of the domain.

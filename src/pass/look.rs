@@ -1,5 +1,6 @@
 //! Looking: all services at first, in one go a target; later one at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::{Pass, follow, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{
-    ContainerStart, CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage,
+    ContainerStart, CustomCommand, HealthCheck, MissingProgram, Probe, Service, ServiceName, Vantage,
 };
 use crate::decide::Marker;
 use crate::engine::{ContainerDetails, ContainerEnd, ContainerRef, Request, Target};
@@ -195,11 +196,14 @@ fn observe(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]) ->
 }
 
 fn observe_now(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]) -> Vec<Look> {
+    let checks: Vec<Cow<'_, HealthCheck>> =
+        services.iter().map(|service| sight::asked(pass, service)).collect();
     let requests: Vec<Request<'_>> = services
         .iter()
-        .map(|service| Request {
+        .zip(&checks)
+        .map(|(service, check)| Request {
             service: &service.name,
-            check: &service.check,
+            check,
             env: &service.env,
             user: service.user.as_deref(),
         })
@@ -319,7 +323,11 @@ pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sigh
     if sight.marker != Marker::Absent || !matters {
         return;
     }
-    let nothing = Probe::Custom { command: CustomCommand::Shell(":".to_owned()), expect_json: Vec::new() };
+    let nothing = Probe::Custom {
+        command: CustomCommand::Shell(":".to_owned()),
+        expect_json: Vec::new(),
+        missing_program: MissingProgram::Unknown,
+    };
     let timeout = service.check.timeout;
     let check = HealthCheck { probe: nothing, timeout, from: Vantage::Container, interval: None };
     let request = Request { service: &service.name, check: &check, env: &[], user: None };

@@ -1,12 +1,13 @@
 //! What a pass knows of one service after looking at it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Pass;
 use crate::alert::mask::mask;
 use crate::check::{Failure, Health, Unknown};
 use crate::clock::Timestamp;
-use crate::config::model::{Config, Service};
+use crate::config::model::{ClosedAtOnce, Config, HealthCheck, Probe, Service, Vantage};
 use crate::decide::Marker;
 use crate::engine::{Container, ContainerDetails, ContainerRef, Keeper};
 use crate::state::ServiceState;
@@ -116,6 +117,23 @@ pub(super) fn place_in(at: &ContainerRef, state: &str) -> Place {
             Place::Nowhere(Unknown::ContainerState { container: at.name.clone(), state: other.to_owned() })
         }
     }
+}
+
+/// The check to be made. Only where the engine publishes the port of this service's container may it be the engine's
+/// own proxy that accepts a connection there; elsewhere nobody need wait for that.
+pub(super) fn asked<'s>(pass: &Pass<'_>, service: &'s Service) -> Cow<'s, HealthCheck> {
+    let check = &service.check;
+    let Probe::Tcp { host, port, closed_at_once: ClosedAtOnce::Refused } = &check.probe else {
+        return Cow::Borrowed(check);
+    };
+    let listing = pass.listing.as_deref().unwrap_or_default();
+    let container = container_of(pass.config, service, listing);
+    let published = container.is_some_and(|found| found.published.iter().any(|ports| ports.contains(port)));
+    if published && check.from == Vantage::Machine {
+        return Cow::Borrowed(check);
+    }
+    let probe = Probe::Tcp { host: host.clone(), port: *port, closed_at_once: ClosedAtOnce::Healthy };
+    Cow::Owned(HealthCheck { probe, ..check.clone() })
 }
 
 /// The failure of every service in a container that does not run.

@@ -52,6 +52,7 @@ impl LastPass {
             state: "running".to_owned(),
             networkless: false,
             kept_by: None,
+            published: Vec::new(),
         };
         self.containers.iter().map(container).collect()
     }

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use recovery::check::{Failure, Health, Look, Unknown};
 use recovery::config::model::{
-    CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, ServiceName, StatusSet, Vantage,
+    ClosedAtOnce, CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe,
+    ServiceName, StatusSet, Vantage,
 };
 use recovery::engine::batch::{self, Agent};
 use recovery::engine::{Overrun, Request, RestartCommand, RunResult};
@@ -131,12 +132,20 @@ fn quick(mut check: HealthCheck) -> HealthCheck {
 }
 
 fn shell(text: &str) -> HealthCheck {
-    check(Probe::Custom { command: CustomCommand::Shell(text.into()), expect_json: Vec::new() })
+    check(Probe::Custom {
+        command: CustomCommand::Shell(text.into()),
+        expect_json: Vec::new(),
+        missing_program: MissingProgram::Unknown,
+    })
 }
 
 fn argv(words: &[&str]) -> HealthCheck {
     let words = words.iter().map(|&word| word.to_owned()).collect();
-    check(Probe::Custom { command: CustomCommand::Argv(words), expect_json: Vec::new() })
+    check(Probe::Custom {
+        command: CustomCommand::Argv(words),
+        expect_json: Vec::new(),
+        missing_program: MissingProgram::Unknown,
+    })
 }
 
 fn http(endpoint: &str, body: Option<&str>) -> HttpProbe {
@@ -382,7 +391,8 @@ fn processes_are_seen_but_never_the_checking_itself() {
 fn without_tools_nothing_is_claimed() {
     for kind in [Shell::Dash, Shell::Busybox] {
         let Some(container) = Container::new(kind, &[]) else { continue };
-        let tcp = check(Probe::Tcp { host: "127.0.0.1".into(), port: 1 });
+        let tcp =
+            check(Probe::Tcp { host: "127.0.0.1".into(), port: 1, closed_at_once: ClosedAtOnce::Refused });
         let web = check(Probe::Http(http("http://127.0.0.1:1/", None)));
         for health in healths(&container, &[tcp, web, process("init")]) {
             assert!(matches!(health, Health::Unknown(Unknown::NoTool(_))), "{kind:?} {health:?}");
@@ -398,7 +408,9 @@ fn tcp_is_open_or_refused() {
             let server = TcpListener::bind("127.0.0.1:0").unwrap();
             let open = server.local_addr().unwrap().port();
             let closed = free_port();
-            let tcp = |port| check(Probe::Tcp { host: "127.0.0.1".into(), port });
+            let tcp = |port| {
+                check(Probe::Tcp { host: "127.0.0.1".into(), port, closed_at_once: ClosedAtOnce::Refused })
+            };
             let found = healths(&container, &[tcp(open), tcp(closed)]);
             assert_eq!(found[0], Health::Healthy, "{kind:?} {tools:?}");
             let to = format!("127.0.0.1:{closed}");

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use recovery::config::Severity;
 use recovery::config::model::{
-    Config, HostLabel, Notify, Probe, RestartMethod, Service, ServiceName, Token, Vantage,
+    ClosedAtOnce, Config, CustomCommand, HostLabel, MissingProgram, Notify, Probe, RestartMethod, Service,
+    ServiceName, Token, Vantage,
 };
 use recovery::config::read::read;
 use recovery::plan;
@@ -379,4 +380,45 @@ fn the_plan_takes_dependencies_first_and_otherwise_the_order_of_the_file() {
     assert_eq!(dependents("disk"), ["web", "db"]);
     assert_eq!(dependents("cache"), Vec::<String>::new());
     assert_eq!(dependents("old"), ["web"]);
+}
+
+#[test]
+fn a_check_pasted_from_compose_means_what_it_means_there() {
+    let command = |written: &str| {
+        let text = format!(
+            r#"{{"services": {{"web": {{"restart_cmd": "x", "health_check": {{"type": "custom", "command": {written}}}}}}}}}"#
+        );
+        let config = load(&text);
+        let Probe::Custom { command, .. } = &service(&config, "web").check.probe else {
+            panic!("not custom")
+        };
+        command.clone()
+    };
+    let argv = |words: &[&str]| CustomCommand::Argv(words.iter().map(|&word| word.to_owned()).collect());
+    assert_eq!(command(r#"["CMD", "curl", "-f", "$HOME"]"#), argv(&["curl", "-f", "$HOME"]));
+    assert_eq!(command(r#"["curl", "CMD"]"#), argv(&["curl", "CMD"]));
+    assert_eq!(command(r#"["CMD-SHELL", "a || exit 1"]"#), CustomCommand::Shell("a || exit 1".into()));
+    assert_eq!(command(r#""a || exit 1""#), CustomCommand::Shell("a || exit 1".into()));
+}
+
+#[test]
+fn what_a_missing_program_and_a_closed_connection_mean_is_the_operators_word() {
+    let probe = |check: &str| {
+        let text =
+            format!(r#"{{"services": {{"web": {{"restart_cmd": "x", "health_check": {{{check}}}}}}}}}"#);
+        service(&load(&text), "web").check.probe.clone()
+    };
+    let missing = |rest: &str| match probe(&format!(r#""type": "custom", "command": "x"{rest}"#)) {
+        Probe::Custom { missing_program, .. } => missing_program,
+        _ => panic!("not custom"),
+    };
+    assert_eq!(missing(""), MissingProgram::Unknown);
+    assert_eq!(missing(r#", "missing_program": "unknown""#), MissingProgram::Unknown);
+    assert_eq!(missing(r#", "missing_program": "unhealthy""#), MissingProgram::Unhealthy);
+    let closed = |rest: &str| match probe(&format!(r#""type": "tcp", "port": 1{rest}"#)) {
+        Probe::Tcp { closed_at_once, .. } => closed_at_once,
+        _ => panic!("not tcp"),
+    };
+    assert_eq!(closed(""), ClosedAtOnce::Refused);
+    assert_eq!(closed(r#", "closed_at_once": "healthy""#), ClosedAtOnce::Healthy);
 }

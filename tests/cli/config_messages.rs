@@ -651,3 +651,67 @@ fn a_restart_after_a_dependency_must_be_possible_and_said_once() {
         assert_eq!(problems(&beside_vpn(keys, &defaults)), Vec::<String>::new());
     }
 }
+
+/// Pasted from a Compose file: understood where it has one meaning, else told in our words.
+#[test]
+fn words_of_compose() {
+    let check = |rest: &str| with_check(&format!(r#""type": "custom", {rest}"#));
+    let place = "F:1:89: error: services.web.health_check.command:";
+    for fine in [
+        r#""command": ["CMD", "curl", "-f", "http://localhost/"]"#,
+        r#""command": ["CMD-SHELL", "curl -f http://localhost/ || exit 1"]"#,
+        r#""command": "echo $$; kill -0 $$ && touch /tmp/x.$$""#,
+        r#""command": "command -v curl >/dev/null || exit 127; curl -f http://localhost/""#,
+        r#""command": "type -t x; curl -f http://localhost/ || exit 1""#,
+    ] {
+        says(&check(fine), &[]);
+    }
+    let disabled = "leave the service out, or set its \"enabled\" to false";
+    let errors = [
+        (r#"["NONE"]"#, format!("\"NONE\" is Compose's word for no check; {disabled}")),
+        (r#"["CMD"]"#, "after \"CMD\" stands the program, as [\"CMD\", \"curl\", \"-f\", \"…\"]".to_owned()),
+        (
+            r#"["CMD-SHELL", "a", "b"]"#,
+            "after \"CMD-SHELL\" stands one shell text, as [\"CMD-SHELL\", \"curl … || exit 1\"]".to_owned(),
+        ),
+        (
+            r#""CMD curl -f http://localhost/""#,
+            "begins with \"CMD\", which is no program but a word of Compose; leave it out".to_owned(),
+        ),
+        (r#""NONE""#, format!("begins with \"NONE\", which is no program but a word of Compose; {disabled}")),
+    ];
+    for (command, text) in errors {
+        says(&check(&format!(r#""command": {command}"#)), &[&format!("{place} {text}")]);
+    }
+    let escape =
+        "\"$$\" is Compose's escape for \"$\"; a shell takes it for its own process id: write \"$\" alone";
+    let place = "F:1:89: warning: services.web.health_check.command";
+    says(&check(r#""command": "curl -f http://$$HOST/""#), &[&format!("{place}: {escape}")]);
+    let place = "F:1:103: warning: services.web.health_check.command[1]";
+    says(&check(r#""command": ["CMD-SHELL", "[ $$(id -u) = 0 ]"]"#), &[&format!("{place}: {escape}")]);
+    says(
+        &with_service(r#", "cleanup_cmd": "rm -f $${DIR}/x.pid""#),
+        &[&format!("F:1:102: warning: services.web.cleanup_cmd: {escape}")],
+    );
+    says(
+        &check(r#""command": "command -v redis-cli >/dev/null || exit 1; redis-cli ping""#),
+        &[
+            "F:1:89: warning: services.web.health_check.command: a missing program would count as a service that is \
+           down; write \"exit 127\" for \"cannot be checked\"",
+        ],
+    );
+    says(
+        &with_check(
+            r#""test": "x", "interval": "30s", "timeout": "5s", "retries": 3, "start_period": "9s", "disable": true"#,
+        ),
+        &[
+            r#"F:1:59: error: services.web.health_check: "type" is missing: one of "http", "tcp", "process", "custom""#,
+            r#"F:1:60: error: services.web.health_check.test: "test" is Compose's word; write "type": "custom" with "command""#,
+            r#"F:1:73: error: services.web.health_check.interval: "interval" is Compose's word; write "interval_seconds", a number, or leave it out: then every pass looks"#,
+            r#"F:1:92: error: services.web.health_check.timeout: "timeout" is Compose's word; write "timeout_seconds", a number"#,
+            r#"F:1:109: error: services.web.health_check.retries: "retries" is Compose's word; write "failure_threshold" of the service, one level up"#,
+            r#"F:1:123: error: services.web.health_check.start_period: "start_period" is Compose's word; write "start_period_seconds" of the service, one level up, a number"#,
+            r#"F:1:145: error: services.web.health_check.disable: "disable" is Compose's word; write "enabled": false of the service, one level up"#,
+        ],
+    );
+}

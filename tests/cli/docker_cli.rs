@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use recovery::check::{Failure, Health, Unknown};
-use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use recovery::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage};
 use recovery::engine::docker::DockerCli;
 use recovery::engine::host::Host;
 use recovery::engine::{
@@ -303,7 +303,11 @@ fn checks_and_restarts_reach_into_a_container() {
     let made = Sandbox::run(&["-u", "7"], &["sleep", "300"]);
     let service = ServiceName::new("svc").unwrap();
     let check = |text: &str| HealthCheck {
-        probe: Probe::Custom { command: CustomCommand::Shell(text.into()), expect_json: Vec::new() },
+        probe: Probe::Custom {
+            command: CustomCommand::Shell(text.into()),
+            expect_json: Vec::new(),
+            missing_program: MissingProgram::Unknown,
+        },
         timeout: Duration::from_secs(20),
         from: Vantage::Container,
         interval: None,

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use recovery::check::{Failure, Health, Unknown};
 use recovery::config::model::{
-    CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, Probe, ServiceName, StatusSet, Vantage,
+    ClosedAtOnce, CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe,
+    ServiceName, StatusSet, Vantage,
 };
 use recovery::engine::host::Host;
 use recovery::engine::{Overrun, Request, RestartCommand, RunResult};
@@ -38,7 +39,10 @@ fn look(check: &HealthCheck) -> Health {
 
 fn shell(text: &str) -> HealthCheck {
     let command = CustomCommand::Shell(text.into());
-    check(Probe::Custom { command, expect_json: Vec::new() }, 20_000)
+    check(
+        Probe::Custom { command, expect_json: Vec::new(), missing_program: MissingProgram::Unknown },
+        20_000,
+    )
 }
 
 fn is_up(name: &str) -> Health {
@@ -74,7 +78,10 @@ fn a_custom_check_is_judged_by_its_exit_code() {
     assert!(matches!(look(&shell("no-such-program-here")), Health::Unknown(Unknown::NoTool(_))));
     let argv = |words: &[&str]| {
         let command = CustomCommand::Argv(words.iter().map(ToString::to_string).collect());
-        look(&check(Probe::Custom { command, expect_json: Vec::new() }, 20_000))
+        look(&check(
+            Probe::Custom { command, expect_json: Vec::new(), missing_program: MissingProgram::Unknown },
+            20_000,
+        ))
     };
     assert_eq!(argv(&["test", "$HOME", "=", "$HOME"]), Health::Healthy);
     assert!(matches!(argv(&["no-such-program-here"]), Health::Unknown(Unknown::NoTool(_))));
@@ -204,7 +211,8 @@ fn a_restart_command_as_operators_write_it_works_and_its_service_lives_on() {
 #[test]
 fn exit_codes_of_a_restart_are_told_whatever_its_log() {
     assert_eq!(restart("exit 7", Some("/no/such/folder/x.log"), LONG, Overrun::End), RunResult::Exited(7));
-    assert_eq!(restart("no-such-program-here", None, LONG, Overrun::End), RunResult::Exited(127));
+    let missing = restart("no-such-program-here", None, LONG, Overrun::End);
+    assert!(matches!(missing, RunResult::Complained { code: Some(127), .. }), "{missing:?}");
 }
 
 #[test]
@@ -372,7 +380,10 @@ fn many_checks_are_answered_in_order() {
     let checks: Vec<HealthCheck> = (0..40)
         .map(|i| match i % 3 {
             0 => check(Probe::Http(http(port)), 10_000),
-            1 => check(Probe::Tcp { host: "localhost".into(), port }, 10_000),
+            1 => check(
+                Probe::Tcp { host: "localhost".into(), port, closed_at_once: ClosedAtOnce::Refused },
+                10_000,
+            ),
             _ => shell(&format!("exit {i}")),
         })
         .collect();

@@ -4,6 +4,7 @@
 // Every test binary compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod check_forms;
 pub mod docker;
 pub mod fake_docker;
 pub mod fixture;

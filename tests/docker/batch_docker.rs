@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use recovery::check::{Failure, Health, Look, Unknown};
-use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use recovery::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage};
 use recovery::engine::batch::{self, Agent};
 use recovery::engine::{Overrun, Request, RestartCommand, RunResult};
 use recovery::process::Interrupt;
@@ -138,7 +138,14 @@ fn check(probe: Probe, seconds: u64) -> HealthCheck {
 }
 
 fn shell(text: &str, seconds: u64) -> HealthCheck {
-    check(Probe::Custom { command: CustomCommand::Shell(text.into()), expect_json: Vec::new() }, seconds)
+    check(
+        Probe::Custom {
+            command: CustomCommand::Shell(text.into()),
+            expect_json: Vec::new(),
+            missing_program: MissingProgram::Unknown,
+        },
+        seconds,
+    )
 }
 
 fn process(pattern: &str) -> HealthCheck {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::fake_docker::{Answer, FakeDocker, id_of};
 use common::until::until;
 use recovery::check::{Failure, Health, Unknown};
-use recovery::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use recovery::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage};
 use recovery::engine::docker::DockerCli;
 use recovery::engine::{ContainerRef, Request};
 use recovery::process::Interrupt;
@@ -75,7 +75,11 @@ impl Gated {
         let name = ServiceName::new("svc").expect("a name");
         let command = CustomCommand::Shell(text.to_owned());
         let check = HealthCheck {
-            probe: Probe::Custom { command, expect_json: Vec::new() },
+            probe: Probe::Custom {
+                command,
+                expect_json: Vec::new(),
+                missing_program: MissingProgram::Unknown,
+            },
             timeout: Duration::from_secs(timeout),
             from: Vantage::Container,
             interval: None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use recovery::check::Health;
 use recovery::check::severity::SeverityMap;
 use recovery::config::model::{
-    ContainerStart, HealthCheck, Notify, Policy, Probe, RestartMethod, Retry, Service, ServiceName,
-    Strategies, Topic, Vantage,
+    ClosedAtOnce, ContainerStart, HealthCheck, Notify, Policy, Probe, RestartMethod, Retry, Service,
+    ServiceName, Strategies, Topic, Vantage,
 };
 use recovery::decide::{Facts, Marker, Situation, Upstream};
 
@@ -19,7 +19,7 @@ pub fn service(name: &str) -> Service {
         display_name: name.into(),
         container: Some("services".into()),
         check: HealthCheck {
-            probe: Probe::Tcp { host: "localhost".into(), port: 80 },
+            probe: Probe::Tcp { host: "localhost".into(), port: 80, closed_at_once: ClosedAtOnce::Refused },
             timeout: Duration::from_secs(5),
             from: Vantage::Container,
             interval: None,

@@ -304,6 +304,7 @@ impl Engine for FakeEngine {
                     state: details.state.clone(),
                     networkless: machine.networks.contains_key(name),
                     kept_by: machine.keepers.get(name).cloned(),
+                    published: Vec::new(),
                 })
                 .collect()),
         }

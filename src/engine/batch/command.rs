@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use super::driver::{Heard, Line};
-use super::records::{self, Record};
+use super::records::{self, Record, Stream};
 use super::{Agent, dialogue, script, verdict};
 use crate::check::Unknown;
+use crate::check::judge::{SHORT_CAP, last_lines};
 use crate::engine::formats::errors;
 use crate::engine::{Overrun, RestartCommand, RunResult};
 use crate::process::Interrupt;
 
+/// What the agent calls the standard output of the container's first process.
+const FIRST_PROCESS: &str = "/proc/1/fd/1";
 /// Until the agent has done what it was told.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -25,11 +28,38 @@ pub(super) struct Run<'a, A: Agent> {
     nonce: &'a str,
     interrupt: &'a Interrupt,
     noise: String,
+    output: &'a mut Output,
+}
+
+/// What is known of the command's output.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    sink: Sink,
+    /// The last lines of a command that ended by itself.
+    said: Vec<u8>,
+    /// Those of one that was ended.
+    said_at_last: Vec<u8>,
+}
+
+/// Where the command's output went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// To its log, or nowhere.
+    #[default]
+    Other,
+    /// To the standard output of the container's first process, so that the engine has it.
+    FirstProcess,
 }
 
 impl<'a, A: Agent> Run<'a, A> {
-    pub(super) fn open(child: A, nonce: &'a str, script: String, interrupt: &'a Interrupt) -> Self {
-        Self { line: Line::open(child, script), nonce, interrupt, noise: String::new() }
+    pub(super) fn open(
+        child: A,
+        nonce: &'a str,
+        script: String,
+        interrupt: &'a Interrupt,
+        output: &'a mut Output,
+    ) -> Self {
+        Self { line: Line::open(child, script), nonce, interrupt, noise: String::new(), output }
     }
 
     /// The next step until then; `None`: nothing came.
@@ -45,7 +75,13 @@ impl<'a, A: Agent> Run<'a, A> {
                 }
             };
             match records::parse(self.nonce, &line) {
-                Some(Record::Start { .. }) => return Some(Step::Started),
+                Some(Record::Start { tools, .. }) => {
+                    if tools == FIRST_PROCESS {
+                        self.output.sink = Sink::FirstProcess;
+                    }
+                    return Some(Step::Started);
+                }
+                Some(Record::Piece { stream, bytes, .. }) => self.output.hear(stream, bytes),
                 Some(Record::Begun { .. }) => return Some(Step::Begun),
                 Some(Record::Exit { code, .. }) => return Some(Step::Ended(RunResult::Exited(code))),
                 Some(Record::Killed(_)) => return Some(Step::Ended(RunResult::TimedOut)),
@@ -117,8 +153,14 @@ impl<'a, A: Agent> Run<'a, A> {
             return result;
         }
         self.line.order("kill\n".into());
-        match self.end(self.line.now() + ANSWER) {
-            Some(RunResult::Exited(_)) | None => RunResult::TimedOut,
+        let limit = self.line.now() + ANSWER;
+        match self.end(limit) {
+            Some(RunResult::Exited(_)) => {
+                // The agent has not answered yet.
+                self.end(limit);
+                RunResult::TimedOut
+            }
+            None => RunResult::TimedOut,
             Some(result) => result,
         }
     }
@@ -130,6 +172,26 @@ impl<'a, A: Agent> Run<'a, A> {
                 Step::Started | Step::Begun => {}
             }
         }
+    }
+}
+
+impl Output {
+    fn hear(&mut self, stream: Stream, bytes: &[u8]) {
+        let said = if stream == Stream::Err { &mut self.said_at_last } else { &mut self.said };
+        if said.len() < SHORT_CAP {
+            said.extend_from_slice(bytes);
+            said.push(b'\n');
+        }
+    }
+
+    /// The result with the last lines of a command that failed, and where they went.
+    pub(super) fn complete(&self, result: RunResult) -> (RunResult, Sink) {
+        let result = match result {
+            RunResult::Exited(code) => RunResult::exited(code, || last_lines(&self.said)),
+            RunResult::TimedOut => RunResult::timed_out(last_lines(&self.said_at_last)),
+            other => other,
+        };
+        (result, self.sink)
     }
 }
 

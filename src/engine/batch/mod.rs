@@ -21,6 +21,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use self::command::Run;
+pub use self::command::Sink;
 pub use self::dialogue::SIDE_BY_SIDE;
 use self::dialogue::{Conversation, Progress};
 use self::driver::{Heard, Line};
@@ -173,13 +174,27 @@ pub fn run(
     interrupt: &Interrupt,
     at_timeout: &mut dyn FnMut() -> Overrun,
 ) -> RunResult {
+    run_to(child, command, interrupt, at_timeout).0
+}
+
+/// The same, with where the command's output went.
+pub fn run_to(
+    child: impl Agent,
+    command: &RestartCommand<'_>,
+    interrupt: &Interrupt,
+    at_timeout: &mut dyn FnMut() -> Overrun,
+) -> (RunResult, Sink) {
     if let Some(why) = command::obstacle(command) {
-        return RunResult::Failed(why);
+        return (RunResult::Failed(why), Sink::Other);
     }
     match nonce() {
-        Ok(nonce) => Run::open(child, &nonce, script::run(&nonce, command), interrupt)
-            .converse(command.timeout, at_timeout),
-        Err(why) => RunResult::Failed(why),
+        Ok(nonce) => {
+            let mut output = command::Output::default();
+            let run = Run::open(child, &nonce, script::run(&nonce, command), interrupt, &mut output);
+            let result = run.converse(command.timeout, at_timeout);
+            output.complete(result)
+        }
+        Err(why) => (RunResult::Failed(why), Sink::Other),
     }
 }
 

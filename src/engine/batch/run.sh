@@ -20,7 +20,17 @@ for rcvy_f in @LOG@ /proc/1/fd/1; do
     fi
   fi
 done
-say "s $$"
+# What it says in its log is told where it fails; what it says to the first process the engine knows.
+rcvy_before=
+if [ -f "$rcvy_out" ] && has tail && has wc; then rcvy_before=$(wc -c <"$rcvy_out"); fi
+last() {
+  [ "$rcvy_before" ] || return 0
+  tail -c "+$((rcvy_before + 1))" "$rcvy_out" | tail -c 4096 | tail -n 5 |
+    while IFS= read -r rcvy_x || [ "$rcvy_x" ]; do
+      printf '%s q %s 0 %.200s\n' "$rcvy_nonce" "$1" "$rcvy_x"
+    done
+}
+say "s $$ $rcvy_out"
 # Nothing runs before the host knows that it will: a start that was given up starts nothing later.
 read -r rcvy_c && [ "$rcvy_c" = run ] || exit 0
 # The keeper writes the exit code, and says so where it could not start the command at all.
@@ -33,6 +43,7 @@ read -r rcvy_c && [ "$rcvy_c" = run ] || exit 0
   ) </dev/null >>"$rcvy_out" 2>&1
   rcvy_s=$?
   trap - EXIT
+  [ "$rcvy_s" = 0 ] || last o >&3
   say "x 0 $rcvy_s" >&3
 } &
 rcvy_keeper=$!
@@ -48,6 +59,8 @@ while read -r rcvy_c; do
       fresh
       fell "$rcvy_keeper"
     done
+    # What its keeper began to say was ended with it.
+    last e
     say 'k 0'
     ;;
   leave) break ;;

@@ -172,7 +172,7 @@ fn check(index: usize, request: &Request<'_>) -> String {
     let mark = format!("RECOVERY_CHECK=\"$rcvy_mark.{index}.\"");
     let body = match &request.check.probe {
         Probe::Http(probe) => return http(probe, request, &mark),
-        Probe::Tcp { host, port } => {
+        Probe::Tcp { host, port, .. } => {
             let values = format!("RCVY_H={} RCVY_P={port} RCVY_W={} {mark}", quote(host), seconds(request));
             return format!(
                 "if [ \"$rcvy_bash\" ]; then ( {values} exec $rcvy_shell -c \"$rcvy_tcp\" ) {FDS}\n\

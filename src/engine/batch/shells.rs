@@ -15,7 +15,7 @@ use super::driver::Line;
 use super::{Agent, LOOK_ARGV, script, speak};
 use crate::check::expect::{Condition, JsonExpectation};
 use crate::check::judge::{LONG_CAP, SHORT_CAP};
-use crate::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use crate::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage};
 use crate::engine::Request;
 use crate::process::{self, Interrupt};
 
@@ -244,7 +244,7 @@ fn case(random: &mut Random, rest: &Rest<'_>) -> Case {
     let expect_json =
         if reads { vec![JsonExpectation::new("$", Condition::Exists(true)).unwrap()] } else { vec![] };
     let command = CustomCommand::Shell(format!("{text}; exit {code}"));
-    let probe = Probe::Custom { command, expect_json };
+    let probe = Probe::Custom { command, expect_json, missing_program: MissingProgram::Unknown };
     let check =
         HealthCheck { probe, timeout: Duration::from_secs(120), from: Vantage::Container, interval: None };
     Case { check, code, printed, cap: if reads { LONG_CAP } else { SHORT_CAP } }
@@ -355,7 +355,11 @@ fn a_check_finds_the_environment_of_its_image_and_nothing_of_ours_but_its_mark()
             let argv = CustomCommand::Argv(vec!["env".to_owned()]);
             let text = CustomCommand::Shell("env".to_owned());
             let checks = [argv, text].map(|command| HealthCheck {
-                probe: Probe::Custom { command, expect_json: Vec::new() },
+                probe: Probe::Custom {
+                    command,
+                    expect_json: Vec::new(),
+                    missing_program: MissingProgram::Unknown,
+                },
                 timeout: Duration::from_secs(60),
                 from: Vantage::Container,
                 interval: None,

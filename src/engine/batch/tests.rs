@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::dialogue::{Conversation, Progress};
 use super::script;
 use crate::check::{Failure, Health, Look, Unknown};
-use crate::config::model::{CustomCommand, HealthCheck, Probe, ServiceName, Vantage};
+use crate::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe, ServiceName, Vantage};
 use crate::engine::Request;
 use crate::engine::formats::errors;
 
@@ -16,7 +16,7 @@ const NONCE: &str = "5eed";
 fn check(text: &str) -> HealthCheck {
     let command = CustomCommand::Shell(text.into());
     HealthCheck {
-        probe: Probe::Custom { command, expect_json: Vec::new() },
+        probe: Probe::Custom { command, expect_json: Vec::new(), missing_program: MissingProgram::Unknown },
         timeout: Duration::from_secs(5),
         from: Vantage::Container,
         interval: None,

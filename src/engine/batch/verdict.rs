@@ -43,11 +43,13 @@ pub(super) fn judge(request: &Request<'_>, has: &dyn Fn(&str) -> bool, answer: &
             let ask = Http { probe, to, after: request.check.timeout, apart };
             if has("curl") { ask.curl(answer, &text) } else { ask.wget(answer, &text) }
         }
-        Probe::Tcp { host, port } => tcp(&format!("{host}:{port}"), request, answer.code, &text),
-        Probe::Custom { expect_json, .. } => {
+        Probe::Tcp { host, port, .. } => tcp(&format!("{host}:{port}"), request, answer.code, &text),
+        Probe::Custom { command, expect_json, missing_program } => {
             let both =
                 Output { bytes: [&answer.out.bytes[..], &answer.err.bytes[..]].concat(), truncated: false };
-            judge::custom(expect_json, answer.code, &answer.out, if apart { &both } else { &answer.out })
+            let shown = if apart { &both } else { &answer.out };
+            let check = judge::Custom { command, expect_json, missing_program: *missing_program };
+            judge::custom(&check, answer.code, &judge::Printed { stdout: &answer.out, said, shown })
         }
         Probe::Process { .. } => Health::Unknown(Unknown::Other("a process check has no answer".into())),
     }

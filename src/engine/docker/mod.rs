@@ -14,11 +14,15 @@ mod gather;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::formats::{errors, events, inspect, listing, runs};
 use super::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand, Run,
     RunResult, batch,
 };
+use crate::check::judge::last_lines;
 use crate::check::{Health, Look, Unknown};
 use crate::config::model::ServiceName;
 use crate::process::Interrupt;
@@ -201,14 +205,29 @@ impl DockerCli {
         command: &RestartCommand<'_>,
         at_timeout: &mut dyn FnMut() -> Overrun,
     ) -> RunResult {
-        let result = match ExecAgent::start(&self.client, container, command.user, &batch::RUN_ARGV) {
-            Ok(agent) => batch::run(agent, command, &self.interrupt, at_timeout),
-            Err(why) => RunResult::Failed(why),
+        let begun = OffsetDateTime::now_utc();
+        let (result, sink) = match ExecAgent::start(&self.client, container, command.user, &batch::RUN_ARGV) {
+            Ok(agent) => batch::run_to(agent, command, &self.interrupt, at_timeout),
+            Err(why) => (RunResult::Failed(why), batch::Sink::Other),
+        };
+        let said = || match sink {
+            batch::Sink::FirstProcess => self.logged(container, begun),
+            batch::Sink::Other => String::new(),
         };
         match result {
+            RunResult::Exited(code) => RunResult::exited(code, said),
+            RunResult::TimedOut => RunResult::timed_out(said()),
             RunResult::Failed(why) => RunResult::Failed(batch::named(why, &container.name)),
             result => result,
         }
+    }
+
+    /// The last lines that the container's log got since then; what no driver gives back is not told.
+    fn logged(&self, container: &ContainerRef, since: OffsetDateTime) -> String {
+        // Not as a duration: that is cut to whole seconds.
+        let Ok(since) = since.format(&Rfc3339) else { return String::new() };
+        let logs = self.ask(&["logs", "--since", &since, "--tail", "5", &container.id], &container.name);
+        logs.map(|lines| last_lines(&lines)).unwrap_or_default()
     }
 
     /// Starts a container.

@@ -1,5 +1,7 @@
 //! `docker ps -a`: what is asked for and what its lines mean.
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 
 use super::keeper::Labels;
@@ -8,9 +10,9 @@ use crate::check::Unknown;
 use crate::engine::{Container, ContainerRef};
 
 /// Only the fields that are needed: a whole `{{json .}}` makes some versions measure every container.
-pub const FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"State":{{json .State}},"Status":{{json .Status}},"Networks":{{json .Networks}},"Labels":{{json .Labels}}}"#;
+pub const FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"State":{{json .State}},"Status":{{json .Status}},"Networks":{{json .Networks}},"Labels":{{json .Labels}},"Ports":{{json .Ports}}}"#;
 /// For command lines that do not know `State` yet.
-pub const OLD_FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"Status":{{json .Status}},"Networks":{{json .Networks}},"Labels":{{json .Labels}}}"#;
+pub const OLD_FORMAT: &str = r#"{"ID":{{json .ID}},"Names":{{json .Names}},"Status":{{json .Status}},"Networks":{{json .Networks}},"Labels":{{json .Labels}},"Ports":{{json .Ports}}}"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -25,6 +27,9 @@ struct Row {
     networks: Option<String>,
     #[serde(default)]
     labels: Option<Labels>,
+    /// Text; what is none says nothing.
+    #[serde(default)]
+    ports: serde_json::Value,
 }
 
 /// Reads a listing.
@@ -66,8 +71,21 @@ impl From<Row> for Container {
         // A container without network is listed in one called "none"; empty is what lives on another's.
         let networkless = row.networks.is_some_and(|networks| networks.trim().is_empty());
         let kept_by = row.labels.and_then(|labels| labels.keeper());
-        Self { at: ContainerRef { id: row.id, name: own_name(&row.names) }, state, networkless, kept_by }
+        let published = published(row.ports.as_str().unwrap_or_default());
+        let at = ContainerRef { id: row.id, name: own_name(&row.names) };
+        Self { at, state, networkless, kept_by, published }
     }
+}
+
+/// The published ports in `0.0.0.0:8080-8081->80-81/tcp, :::443->443/tcp, 9000/tcp`.
+fn published(ports: &str) -> Vec<RangeInclusive<u16>> {
+    let one = |entry: &str| {
+        let (outside, inside) = entry.trim().split_once("->")?;
+        let ports = outside.rsplit(':').next()?;
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        inside.ends_with("/tcp").then_some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    ports.split(',').filter_map(one).collect()
 }
 
 /// A container that others link to is listed with all its names: `web,shop/db_alias`.
@@ -104,6 +122,21 @@ mod tests {
         assert!(!networkless(r#","Networks":"none""#));
         assert!(!networkless(r#","Networks":"shop,bridge""#));
         assert!(!networkless(""));
+    }
+
+    #[test]
+    fn published_ports_are_read() {
+        let ports = |text: &str| {
+            let line = format!(r#"{{"ID":"ab","Names":"x","Status":"Up 1 second","Ports":{text}}}"#);
+            parse(line.as_bytes()).unwrap()[0].published.clone()
+        };
+        assert_eq!(ports(r#""0.0.0.0:8080->80/tcp, :::8080->80/tcp""#), [8080..=8080, 8080..=8080]);
+        assert_eq!(ports(r#""127.0.0.1:90-92->80-82/tcp, [::]:443->443/tcp""#), [90..=92, 443..=443]);
+        assert_eq!(ports(r#""0.0.0.0:53->53/udp, 9000/tcp, 80-82/tcp""#), []);
+        assert_eq!(ports(r#""""#), []);
+        assert_eq!(ports("null"), []);
+        assert_eq!(ports(r#"[{"hostPort": 1}]"#), []);
+        assert_eq!(ports(r#""0.0.0.0:99999->80/tcp, ->, :->/tcp""#), []);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whom a command runs as: the key `user` on the machine, in the forms of `docker exec -u`.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -45,10 +46,21 @@ impl Identity {
         Ok(Some(identity))
     }
 
-    /// Its home folder and name, for `HOME` and `USER`.
-    pub fn environment(&self) -> [(&'static str, String); 2] {
+    /// Its number and its group's.
+    pub fn owner(&self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
+    /// Its home folder and name, for `HOME` and `USER`, and where it is logged in the way to its service manager.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         let name = self.name.clone().unwrap_or_else(|| self.uid.to_string());
-        [("HOME", self.home.clone()), ("USER", name)]
+        let mut all = vec![("HOME", self.home.clone()), ("USER", name)];
+        let folder = format!("/run/user/{}", self.uid);
+        if Path::new(&folder).is_dir() {
+            all.push(("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={folder}/bus")));
+            all.push(("XDG_RUNTIME_DIR", folder));
+        }
+        all
     }
 }
 

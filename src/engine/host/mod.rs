@@ -8,6 +8,7 @@ mod command;
 mod http;
 mod identity;
 mod processes;
+mod said;
 mod tcp;
 
 use std::path::PathBuf;
@@ -17,10 +18,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Overrun, Request, RestartCommand, RunResult};
+use crate::check::judge::Custom;
 use crate::check::{Health, Look, Unknown};
-use crate::config::model::Probe;
+use crate::config::model::{ClosedAtOnce, Probe};
 use crate::process::Interrupt;
 use processes::Processes;
+
+/// Threads at most for checks that wait at a connection.
+const MOST_WAITING: usize = 64;
 
 /// The machine on which `recovery` runs.
 #[derive(Debug, Clone)]
@@ -52,7 +57,7 @@ impl Host {
         };
         std::thread::scope(|scope| {
             // Where no further thread can be had, this one does the work alone.
-            for _ in 1..self.max_parallel.min(rest.len()) {
+            for _ in 1..(self.max_parallel + waiting(&rest)).min(rest.len()) {
                 let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
@@ -97,17 +102,28 @@ impl Host {
         let timeout = request.check.timeout;
         let health = match &request.check.probe {
             Probe::Http(probe) => http::look(probe, timeout, &self.interrupt),
-            Probe::Tcp { host, port } => tcp::look(host, *port, timeout, &self.interrupt),
+            Probe::Tcp { host, port, closed_at_once } => {
+                tcp::look(host, *port, *closed_at_once, timeout, &self.interrupt)
+            }
             Probe::Process { pattern } => {
                 Processes::now(&self.exe).map_or_else(Health::Unknown, |processes| processes.look(pattern))
             }
-            Probe::Custom { command, expect_json } => {
-                command::look(request, command, expect_json, &self.exe, &self.interrupt)
+            Probe::Custom { command, expect_json, missing_program } => {
+                let check = Custom { command, expect_json, missing_program: *missing_program };
+                command::look(request, &check, &self.exe, &self.interrupt)
             }
         };
         let duration = begun.elapsed();
         Look { health: unless_frozen(health, duration, timeout), duration, marker: None }
     }
+}
+
+/// How many of these only wait for a while at a connection, which takes nothing of the machine.
+fn waiting(requests: &[(usize, &Request<'_>)]) -> usize {
+    let waits = |request: &Request<'_>| {
+        matches!(request.check.probe, Probe::Tcp { closed_at_once: ClosedAtOnce::Refused, .. })
+    };
+    requests.iter().filter(|(_, request)| waits(request)).count().min(MOST_WAITING)
 }
 
 /// A failure that took far longer than its time-out says that we were frozen, not that the service is down.

@@ -1,22 +1,60 @@
 //! TCP checks from the machine: does somebody accept a connection in time?
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::bounded;
 use crate::check::{Failure, Health};
+use crate::config::model::ClosedAtOnce;
 use crate::process::Interrupt;
 
-/// Tries all addresses of `host` within one time-out.
-pub fn look(host: &str, port: u16, timeout: Duration, interrupt: &Interrupt) -> Health {
+/// An engine's proxy that finds nobody in the container closes within that time.
+const AT_ONCE: Duration = Duration::from_millis(250);
+/// Left to the end of a look, so that waiting at a connection never looks like a time-out.
+const RESERVE: Duration = Duration::from_millis(50);
+
+/// Tries all addresses of `host` within one time-out. Where an end without a word counts as refused, it waits for
+/// one; what closes twice is asked no more.
+pub fn look(
+    host: &str,
+    port: u16,
+    closed_at_once: ClosedAtOnce,
+    timeout: Duration,
+    interrupt: &Interrupt,
+) -> Health {
     let to = address(host, port);
     let name = host.trim_matches(['[', ']']).to_owned();
-    let outcome = bounded::run(timeout, interrupt, move || connect(&name, port, timeout));
+    let outcome = bounded::run(timeout, interrupt, move || {
+        let end = Instant::now() + timeout;
+        let closes = || Ok::<_, std::io::Error>(closes_at_once(&connect(&name, port, end)?, end));
+        match closed_at_once {
+            ClosedAtOnce::Healthy => connect(&name, port, end).map(|_| false),
+            ClosedAtOnce::Refused => Ok(closes()? && closes()?),
+        }
+    });
     match outcome {
-        Ok(Ok(())) => Health::Healthy,
+        Ok(Ok(false)) => Health::Healthy,
+        Ok(Ok(true)) => {
+            let detail = "accepted and closed at once, so nothing listens in the container \
+                          (\"closed_at_once\": \"healthy\" where the service does that)";
+            Health::Unhealthy(Failure::Connection { to, detail: detail.to_owned() })
+        }
         Ok(Err(error)) => Health::Unhealthy(failure(&error, to, timeout)),
         Err(stopped) => stopped.health(timeout),
+    }
+}
+
+/// Whether the other side ends the connection soon, without a word.
+fn closes_at_once(mut stream: &TcpStream, end: Instant) -> bool {
+    let left = end.saturating_duration_since(Instant::now()).saturating_sub(RESERVE);
+    let limit = AT_ONCE.min(left);
+    if limit.is_zero() || stream.set_read_timeout(Some(limit)).is_err() {
+        return false;
+    }
+    match stream.read(&mut [0]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
     }
 }
 
@@ -29,8 +67,7 @@ pub fn address(host: &str, port: u16) -> String {
     }
 }
 
-fn connect(host: &str, port: u16, timeout: Duration) -> std::io::Result<()> {
-    let end = Instant::now() + timeout;
+fn connect(host: &str, port: u16, end: Instant) -> std::io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     let mut last = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
     for (tried, address) in addresses.iter().enumerate() {
@@ -38,7 +75,7 @@ fn connect(host: &str, port: u16, timeout: Duration) -> std::io::Result<()> {
         let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let left = end.saturating_duration_since(Instant::now()) / share;
         match TcpStream::connect_timeout(address, left.max(Duration::from_millis(1))) {
-            Ok(_) => return Ok(()),
+            Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
@@ -63,8 +100,20 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
+    fn ask_for(host: &str, port: u16, closed_at_once: ClosedAtOnce, timeout: Duration) -> Health {
+        look(host, port, closed_at_once, timeout, &Interrupt::default())
+    }
+
     fn ask(host: &str, port: u16) -> Health {
-        look(host, port, Duration::from_secs(5), &Interrupt::default())
+        ask_for(host, port, ClosedAtOnce::Healthy, Duration::from_secs(5))
+    }
+
+    /// Does that with every connection, until the test ends.
+    fn server(with: impl Fn(TcpStream) + Send + 'static) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(with));
+        port
     }
 
     #[test]
@@ -76,6 +125,41 @@ mod tests {
         drop(listener);
         let to = format!("localhost:{port}");
         assert_eq!(ask("localhost", port), Health::Unhealthy(Failure::Refused { to }));
+    }
+
+    #[test]
+    fn only_who_closes_at_once_twice_without_a_word_is_nobody() {
+        let limit = Duration::from_secs(60);
+        let refused = |port| match ask_for("127.0.0.1", port, ClosedAtOnce::Refused, limit) {
+            Health::Healthy => false,
+            Health::Unhealthy(Failure::Connection { detail, .. }) => detail.contains("closed at once"),
+            other => panic!("{other:?}"),
+        };
+        let nobody = server(drop);
+        assert!(refused(nobody));
+        assert_eq!(ask("127.0.0.1", nobody), Health::Healthy);
+        let speaks = server(|mut stream| std::io::Write::write_all(&mut stream, b"220 hello").unwrap());
+        assert!(!refused(speaks));
+        let (keep, kept) = std::sync::mpsc::channel();
+        assert!(!refused(server(move |stream| keep.send(stream).unwrap())), "it waits for the other side");
+        assert_eq!(kept.try_iter().count(), 1);
+        // One that is only just starting.
+        let first = std::sync::atomic::AtomicBool::new(true);
+        let (keep, _kept) = std::sync::mpsc::channel();
+        let starting = server(move |stream| {
+            if !first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                keep.send(stream).unwrap();
+            }
+        });
+        assert!(!refused(starting));
+    }
+
+    #[test]
+    fn waiting_at_a_connection_is_no_time_out() {
+        let (keep, _kept) = std::sync::mpsc::channel();
+        let port = server(move |stream| keep.send(stream).unwrap());
+        let short = Duration::from_millis(100);
+        assert_eq!(ask_for("127.0.0.1", port, ClosedAtOnce::Refused, short), Health::Healthy);
     }
 
     #[test]

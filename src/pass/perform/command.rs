@@ -2,6 +2,7 @@
 
 use super::{Attempt, Step};
 use crate::alert::mask::mask;
+use crate::alert::text::cut_chars;
 use crate::check::{Health, Unknown};
 use crate::config::model::Strategy;
 use crate::engine::{Overrun, RestartCommand, RunResult, Target};
@@ -10,12 +11,17 @@ use crate::pass::look;
 use crate::pass::outcome::{Attempted, Outcome};
 use crate::pass::sight::Sight;
 
+/// Characters told of a command's last lines.
+const SAID_MAX: usize = 500;
+
 /// How a command ended, where it could be run.
 enum Ran {
-    Exited(i32),
+    /// By itself; how, in words, its last lines among them.
+    Exited { well: bool, how: String },
     /// The service is healthy, so it was left running.
     LeftRunning,
-    TimedOut,
+    /// By us; its last words.
+    TimedOut { how: String },
 }
 
 impl Attempt<'_, '_> {
@@ -33,9 +39,8 @@ impl Attempt<'_, '_> {
         let name = &self.service.name;
         self.pass.note(Some(name), Level::Info, &format!("running the cleanup of {name}: {text}"));
         let failed = match self.run(text)? {
-            Ran::Exited(0) => None,
-            Ran::Exited(code) => Some(format!("exit {code}")),
-            Ran::TimedOut => Some(self.over_time()),
+            Ran::Exited { well: true, .. } => None,
+            Ran::Exited { how, .. } | Ran::TimedOut { how } => Some(how),
             Ran::LeftRunning => Some("still running".to_owned()),
         };
         if let Some(how) = failed {
@@ -53,8 +58,8 @@ impl Attempt<'_, '_> {
             self.follow_made();
         }
         match ran? {
-            Ran::Exited(code) => {
-                self.result = format!("exit {code}");
+            Ran::Exited { how, .. } => {
+                self.result = how;
                 self.recheck()
             }
             Ran::LeftRunning => {
@@ -67,8 +72,8 @@ impl Attempt<'_, '_> {
                 self.pass.note(Some(&self.service.name), Level::Warning, &text);
                 self.recovered_if_steady("still running in the foreground")
             }
-            Ran::TimedOut => {
-                self.result = self.over_time();
+            Ran::TimedOut { how } => {
+                self.result = how;
                 Ok(self.failed())
             }
         }
@@ -80,24 +85,24 @@ impl Attempt<'_, '_> {
         let text = self.service.policy.fallback_cmd.as_deref().unwrap_or_default();
         self.pass.emit(&self.service.name, EventKind::ExecutingFallback { what: mask(text) });
         match self.run(text)? {
-            Ran::Exited(0) => {
-                self.result = "fallback: exit 0".to_owned();
+            Ran::Exited { well: true, how } => {
+                self.result = format!("fallback: {how}");
                 self.look();
                 match self.sight.health {
                     Some(Health::Unhealthy(_)) if !self.pass.interrupted() => Ok(self.degraded()),
                     _ => self.conclude(),
                 }
             }
-            Ran::Exited(code) => {
-                self.result = format!("fallback: exit {code}");
+            Ran::Exited { how, .. } => {
+                self.result = format!("fallback: {how}");
                 self.recheck()
             }
             Ran::LeftRunning => {
                 self.result = "fallback: still running".to_owned();
                 self.recovered_if_steady("its fallback is still running")
             }
-            Ran::TimedOut => {
-                self.result = format!("fallback: {}", self.over_time());
+            Ran::TimedOut { how } => {
+                self.result = format!("fallback: {how}");
                 Ok(self.failed())
             }
         }
@@ -156,14 +161,30 @@ impl Attempt<'_, '_> {
             })
         });
         match result {
-            RunResult::Exited(code) => Ok(Ran::Exited(code)),
+            RunResult::Exited(code) => Ok(Ran::Exited { well: code == 0, how: format!("exit {code}") }),
+            RunResult::Complained { code: Some(code), said } => {
+                Ok(Ran::Exited { well: false, how: format!("exit {code}: {}", in_one_line(&said)) })
+            }
             RunResult::LeftRunning => Ok(Ran::LeftRunning),
-            RunResult::TimedOut => {
+            RunResult::TimedOut | RunResult::Complained { code: None, .. } => {
                 self.sight = last.unwrap_or_else(|| self.sight.clone());
-                Ok(Ran::TimedOut)
+                let how = match &result {
+                    RunResult::Complained { said, .. } => {
+                        format!("{}: {}", self.over_time(), in_one_line(said))
+                    }
+                    _ => self.over_time(),
+                };
+                Ok(Ran::TimedOut { how })
             }
             RunResult::Interrupted => Err(Outcome::Interrupted),
             RunResult::Failed(why) => Err(self.not_done(why)),
         }
     }
+}
+
+/// The last lines of a command as they are told: masked, and cut where they are long.
+fn in_one_line(said: &str) -> String {
+    let masked = mask(said);
+    let lines: Vec<&str> = masked.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    cut_chars(&lines.join(" | "), SAID_MAX)
 }
