@@ -143,7 +143,7 @@ fn give_up(service: &Service, facts: &Facts<'_>) -> Decision {
 fn own_restart(service: &Service, situation: Situation) -> Result<Action, NoWay> {
     match (service.restart, situation) {
         (RestartMethod::Never, _) => Err(NoWay::NotConfigured),
-        (_, Situation::NotRunning { end, engine_restarts_it }) => {
+        (_, Situation::NotRunning { end, engine_restarts_it, .. }) => {
             start(service.container_start, end, engine_restarts_it)
         }
         (RestartMethod::Command, _) => Ok(Action::Command),
@@ -154,10 +154,10 @@ fn own_restart(service: &Service, situation: Situation) -> Result<Action, NoWay>
 fn container(service: &Service, situation: Situation) -> Result<Action, NoWay> {
     match situation {
         _ if service.container.is_none() => Err(NoWay::NoContainer),
-        Situation::NotRunning { end, engine_restarts_it } => {
+        Situation::NotRunning { end, engine_restarts_it, .. } => {
             start(service.container_start, end, engine_restarts_it)
         }
-        Situation::Running | Situation::JustStarted => Ok(Action::RestartContainer),
+        Situation::Running | Situation::JustStarted | Situation::BeingStopped => Ok(Action::RestartContainer),
     }
 }
 
@@ -165,6 +165,9 @@ fn start(policy: ContainerStart, end: ContainerEnd, engine_restarts_it: bool) ->
     match (policy, end) {
         (ContainerStart::No, _) => Err(NoWay::StartForbidden),
         (ContainerStart::Always, _) => Ok(Action::StartContainer),
+        // Its start failed, and with it the engine's own try.
+        (ContainerStart::OnFailure, ContainerEnd::NotStarted) => Ok(Action::StartContainer),
+        (ContainerStart::OnFailure, ContainerEnd::Unclear) => Err(NoWay::NobodyKnows),
         (ContainerStart::OnFailure, _) if engine_restarts_it => Err(NoWay::EngineRestartsIt),
         (ContainerStart::OnFailure, ContainerEnd::Died) => Ok(Action::StartContainer),
         // Stopped by someone was left alone before; what remains ended by itself with 0.

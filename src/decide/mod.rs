@@ -15,7 +15,7 @@ use crate::check::severity::Severity;
 use crate::check::{Health, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName, Strategy};
-use crate::engine::ContainerEnd;
+use crate::engine::{ContainerEnd, Sign};
 
 pub use chain::severity;
 
@@ -111,10 +111,14 @@ pub enum Situation {
     Running,
     /// It runs since another service had it started or restarted in this pass.
     JustStarted,
+    /// It runs, and somebody is just stopping it.
+    BeingStopped,
     /// It does not run.
     NotRunning {
         /// How it ended.
         end: ContainerEnd,
+        /// By what that was judged.
+        sign: Sign,
         /// The engine's own restart policy brings it back.
         engine_restarts_it: bool,
     },
@@ -214,6 +218,8 @@ pub enum NoWay {
     StartForbidden,
     /// Its container ended by itself with exit code 0.
     Finished,
+    /// Nobody can tell any more whether somebody stopped its container.
+    NobodyKnows,
     /// Its container is left to the engine's own restart policy.
     EngineRestartsIt,
     /// Its strategies for a failure of this severity have nothing that can be done.
@@ -314,6 +320,10 @@ impl fmt::Display for NoWay {
             Self::NeverAllowed => "max_failures is 0",
             Self::StartForbidden => "its container is not running and container_start is \"no\"",
             Self::Finished => "its container ended by itself with exit 0",
+            Self::NobodyKnows => {
+                "nobody can tell any more whether its container was stopped by someone: start it with the engine, \
+                 or say `recovery stop`"
+            }
             Self::EngineRestartsIt => "its container is left to the engine's own restart policy",
             Self::NoStrategy(severity) => {
                 return write!(f, "no strategy is left for a {severity} failure, a person must act");

@@ -8,7 +8,9 @@ pub mod errors;
 pub mod events;
 pub mod inspect;
 pub mod listing;
+pub mod record;
 pub mod runs;
+pub mod signals;
 
 mod proxy;
 #[cfg(test)]
