@@ -97,8 +97,8 @@ fn make(step: Strategy, service: &Service, facts: &Facts<'_>) -> Result<Decision
 
 fn restart(step: Strategy, service: &Service, facts: &Facts<'_>) -> Result<Decision, Decision> {
     let action = match step {
-        Strategy::RestartContainer => container(service, facts.container),
-        _ => own_restart(service, facts.container),
+        Strategy::RestartContainer => container(service, facts),
+        _ => own_restart(service, facts),
     };
     let action = action.map_err(Decision::NoWay)?;
     if service.max_failures == 0 {
@@ -131,8 +131,8 @@ pub(super) fn follow(service: &Service, facts: &Facts<'_>, network: bool) -> Res
     if !facts.time_left {
         return Err(why_not(&Decision::OutOfTime));
     }
-    let own = own_restart(service, facts.container);
-    let action = if network { own.and_then(|_| container(service, facts.container)) } else { own };
+    let own = own_restart(service, facts);
+    let action = if network { own.and_then(|_| container(service, facts)) } else { own };
     action.map_err(|why| why.to_string())
 }
 
@@ -140,20 +140,23 @@ fn give_up(service: &Service, facts: &Facts<'_>) -> Decision {
     Decision::GiveUp { attempts: facts.attempts, window: service.failure_window, until: facts.free_at }
 }
 
-fn own_restart(service: &Service, situation: Situation) -> Result<Action, NoWay> {
-    match (service.restart, situation) {
+fn own_restart(service: &Service, facts: &Facts<'_>) -> Result<Action, NoWay> {
+    match (service.restart, facts.container) {
         (RestartMethod::Never, _) => Err(NoWay::NotConfigured),
-        (_, Situation::NotRunning { end, engine_restarts_it, .. }) => {
-            start(service.container_start, end, engine_restarts_it)
-        }
-        (RestartMethod::Command, _) => Ok(Action::Command),
-        (RestartMethod::Container, _) => Ok(Action::RestartContainer),
+        (RestartMethod::Command, Situation::Running | Situation::JustStarted) => Ok(Action::Command),
+        (RestartMethod::Command | RestartMethod::Container, _) => container(service, facts),
     }
 }
 
-fn container(service: &Service, situation: Situation) -> Result<Action, NoWay> {
-    match situation {
-        _ if service.container.is_none() => Err(NoWay::NoContainer),
+/// Whether and how the container may be started or restarted: nothing else leads there.
+fn container(service: &Service, facts: &Facts<'_>) -> Result<Action, NoWay> {
+    if service.container.is_none() {
+        return Err(NoWay::NoContainer);
+    }
+    if let Some(keeper) = facts.kept_by {
+        return Err(NoWay::Kept(keeper.clone()));
+    }
+    match facts.container {
         Situation::NotRunning { end, engine_restarts_it, .. } => {
             start(service.container_start, end, engine_restarts_it)
         }

@@ -15,7 +15,7 @@ use crate::check::severity::Severity;
 use crate::check::{Health, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName, Strategy};
-use crate::engine::{ContainerEnd, Sign};
+use crate::engine::{ContainerEnd, Keeper, Sign};
 
 pub use chain::severity;
 
@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub follow: Option<Follow>,
     /// Its container.
     pub container: Situation,
+    /// Somebody else who keeps that container.
+    pub kept_by: Option<&'a Keeper>,
     /// Attempts that lie within the window.
     pub attempts: u32,
     /// When one of them becomes free, where all are used up.
@@ -208,7 +210,7 @@ impl Decision {
 }
 
 /// Why there is nothing to restart a service with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoWay {
     /// `restart` is "none".
     NotConfigured,
@@ -222,6 +224,8 @@ pub enum NoWay {
     NobodyKnows,
     /// Its container is left to the engine's own restart policy.
     EngineRestartsIt,
+    /// Its container is somebody else's to start and to replace.
+    Kept(Keeper),
     /// Its strategies for a failure of this severity have nothing that can be done.
     NoStrategy(Severity),
     /// It has no container that could be restarted.
@@ -325,6 +329,12 @@ impl fmt::Display for NoWay {
                  or say `recovery stop`"
             }
             Self::EngineRestartsIt => "its container is left to the engine's own restart policy",
+            Self::Kept(Keeper { who, helps }) => {
+                return write!(
+                    f,
+                    "its container is kept by {who}, which replaces it itself; what helps: {helps}"
+                );
+            }
             Self::NoStrategy(severity) => {
                 return write!(f, "no strategy is left for a {severity} failure, a person must act");
             }

@@ -67,16 +67,19 @@ fn container_stopped(service: &Service, facts: &Facts<'_>) -> Answer {
         Situation::BeingStopped => {
             Ok(Decision::Stopped("its container is just being stopped by someone".to_owned()))
         }
-        Situation::NotRunning { end, sign, .. } => match end {
-            ContainerEnd::StoppedBySomeone if service.container_start == ContainerStart::Always => {
+        Situation::NotRunning { end, sign, .. } => match (end, facts.kept_by) {
+            (ContainerEnd::StoppedBySomeone, Some(keeper)) => {
+                Err(format!("{} keeps it, and stops what it replaces", keeper.who).into())
+            }
+            (ContainerEnd::StoppedBySomeone, None) if service.container_start == ContainerStart::Always => {
                 Err(format!("somebody stopped it ({sign}), but container_start is \"always\"").into())
             }
-            ContainerEnd::StoppedBySomeone => {
+            (ContainerEnd::StoppedBySomeone, None) => {
                 Ok(Decision::Stopped(format!("its container was stopped by someone: {sign}")))
             }
-            ContainerEnd::NotStarted => Err(format!("nobody stopped it: {sign}").into()),
-            ContainerEnd::Unclear => Err(format!("nobody can tell who ended it: {sign}").into()),
-            ContainerEnd::Died | ContainerEnd::Finished => {
+            (ContainerEnd::NotStarted, _) => Err(format!("nobody stopped it: {sign}").into()),
+            (ContainerEnd::Unclear, _) => Err(format!("nobody can tell who ended it: {sign}").into()),
+            (ContainerEnd::Died | ContainerEnd::Finished, _) => {
                 Err(format!("nobody stopped it, it ended by itself: {sign}").into())
             }
         },

@@ -56,6 +56,17 @@ pub struct Container {
     pub state: String,
     /// It is in no network of its own: it may live on another container's.
     pub networkless: bool,
+    /// Who else starts and replaces it.
+    pub kept_by: Option<Keeper>,
+}
+
+/// Somebody else who starts, watches and replaces a container, so that it is none of ours to restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// For people.
+    pub who: &'static str,
+    /// The command that has it do so.
+    pub helps: String,
 }
 
 /// One run of a container, as little as it takes to know what came before what.

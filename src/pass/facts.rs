@@ -1,6 +1,6 @@
 //! What a decision about one service rests on, gathered from its sight and from the pass.
 
-use super::sight::{Place, Sight};
+use super::sight::{self, Place, Sight};
 use super::{Pass, follow};
 use crate::check::Health;
 use crate::check::severity::Severity;
@@ -54,7 +54,7 @@ pub(super) fn severity(
 
 /// All of it; `decide` makes the decision of this.
 pub(super) fn facts<'s>(
-    pass: &Pass<'_>,
+    pass: &'s Pass<'_>,
     service: &Service,
     sight: &'s Sight,
     upstream: Upstream,
@@ -80,6 +80,7 @@ pub(super) fn facts<'s>(
             Situation::Running if acted_on => Situation::JustStarted,
             other => other,
         },
+        kept_by: sight.place.container().and_then(|at| sight::keeper(pass, at)),
         attempts: history::count(attempts, now, window),
         free_at: history::free_at(attempts, now, window, service.max_failures),
         follows: sight.state.as_ref().map_or(0, |state| history::follows(&state.follows, now, window)),

@@ -96,7 +96,9 @@ fn seen(page: &mut Page, service: &Service, sight: &Sight, considerations: &Cons
         page.row("severity", &how_bad(service, failure, severity, considerations.facts));
     }
     if let Some(name) = &service.container {
-        page.row("container", &container(name, sight));
+        let kept =
+            considerations.facts.kept_by.map_or_else(String::new, |by| format!(", kept by {}", by.who));
+        page.row("container", &format!("{}{kept}", container(name, sight)));
     }
     if let Some(due) = considerations.due_at {
         page.row("next look", &format!("{}, passes before that leave it out", when(due, sight.at)));

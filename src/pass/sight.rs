@@ -8,7 +8,7 @@ use crate::check::{Failure, Health, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{Config, Service};
 use crate::decide::Marker;
-use crate::engine::{Container, ContainerDetails, ContainerRef};
+use crate::engine::{Container, ContainerDetails, ContainerRef, Keeper};
 use crate::state::ServiceState;
 
 /// One service as it was seen.
@@ -89,6 +89,12 @@ pub(super) fn place(pass: &Pass<'_>, service: &Service) -> Place {
         Some(container) => place_in(&container.at, &container.state),
         None => Place::Nowhere(Unknown::NoSuchContainer(name.clone())),
     }
+}
+
+/// Who else keeps a container.
+pub(super) fn keeper<'p>(pass: &'p Pass<'_>, at: &ContainerRef) -> Option<&'p Keeper> {
+    let listing = pass.listing.as_ref().ok()?;
+    listing.iter().find(|found| found.at.id == at.id)?.kept_by.as_ref()
 }
 
 /// A service's container in the listing: its name with the suffix, then as it is, exactly.

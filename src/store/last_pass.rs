@@ -51,6 +51,7 @@ impl LastPass {
             at: ContainerRef { id: id.clone(), name: name.clone() },
             state: "running".to_owned(),
             networkless: false,
+            kept_by: None,
         };
         self.containers.iter().map(container).collect()
     }

@@ -11,6 +11,7 @@ pub mod hook;
 pub mod http;
 pub mod inside;
 pub mod ntfy;
+pub mod podman;
 pub mod readme;
 pub mod run;
 pub mod second_engine;

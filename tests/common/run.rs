@@ -89,6 +89,12 @@ pub fn finish(mut child: Child, limit: Duration) -> Finished {
     panic!("process {} did not end within {limit:?}", child.id());
 }
 
+/// Whether the machine has a program.
+pub fn there_is(program: &str) -> bool {
+    let asked = Command::new("sh").args(["-c", &format!("command -v {program} >/dev/null")]).status();
+    asked.is_ok_and(|end| end.success())
+}
+
 /// Starts it as the leader of its own process group, so that all of it can be ended.
 fn spawn(command: &mut Command) -> Child {
     command.process_group(0).spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))

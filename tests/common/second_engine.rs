@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::docker::{self, Docker};
-use super::run::{self, Finished};
+use super::run::{self, Finished, there_is};
 use super::until::until;
 
 /// How long anything may take it.
@@ -30,12 +30,13 @@ impl SecondEngine {
     /// Starts one without images and containers. `None`, after saying so, where that cannot be had.
     #[track_caller]
     pub fn start(_: Docker) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() || !there_is("dockerd") || !there_is("unshare") {
+        let tools = ["dockerd", "unshare", "nsenter", "ip"];
+        if !rustix::process::geteuid().is_root() || !tools.iter().all(|tool| there_is(tool)) {
             assert!(
                 !docker::required(),
-                "no second engine (root, dockerd, unshare), and RECOVERY_REQUIRE_DOCKER=1 is set"
+                "no second engine, and RECOVERY_REQUIRE_DOCKER=1 is set: {tools:?}, root"
             );
-            docker::skipped("a second engine needs root, dockerd and unshare");
+            docker::skipped(&format!("a second engine needs root and {tools:?}"));
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -257,11 +258,4 @@ fn living() -> Vec<Process> {
     };
     let ids = fs::read_dir("/proc").expect("/proc is there");
     ids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter_map(read).collect()
-}
-
-fn there_is(program: &str) -> bool {
-    Command::new("sh")
-        .args(["-c", &format!("command -v {program} >/dev/null")])
-        .status()
-        .is_ok_and(|end| end.success())
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use recovery::check::severity::Severity;
 use recovery::check::{Failure, Health, Unknown};
 use recovery::config::model::{ContainerStart, RestartMethod, Service, ServiceName, Strategy};
-use recovery::decide::{Decision, Facts, Follow, Marker, Reduced, Situation, Upstream, decide};
-use recovery::engine::{ContainerEnd, Sign};
+use recovery::decide::{Decision, Facts, Follow, Marker, NoWay, Reduced, Situation, Upstream, decide};
+use recovery::engine::{ContainerEnd, Keeper, Sign};
 use time::macros::datetime;
 
 /// One dimension of the product: its heading and its values.
@@ -35,6 +35,11 @@ fn name(text: &str) -> ServiceName {
 
 fn not_running(end: ContainerEnd, engine_restarts_it: bool) -> Situation {
     Situation::NotRunning { end, sign: Sign::Events, engine_restarts_it }
+}
+
+fn kept(facts: &mut Facts<'static>, situation: Situation) {
+    facts.container = situation;
+    facts.kept_by = Some(Box::leak(Box::new(Keeper { who: "Docker Swarm", helps: "update".into() })));
 }
 
 /// In the order in which the rules ask.
@@ -75,6 +80,10 @@ fn factors() -> Vec<Factor> {
                 ("finished", |_, f| f.container = not_running(Finished, false)),
                 ("died", |_, f| f.container = not_running(Died, false)),
                 ("just started", |_, f| f.container = Situation::JustStarted),
+                ("swarm's, stopped", |_, f| kept(f, not_running(StoppedBySomeone, false))),
+                ("swarm's, died", |_, f| kept(f, not_running(Died, false))),
+                ("swarm's, just started", |_, f| kept(f, Situation::JustStarted)),
+                ("swarm's, running", |_, f| kept(f, Situation::Running)),
                 ("running", |_, _| {}),
             ],
         },
@@ -129,7 +138,7 @@ fn follow_factors() -> Vec<Factor> {
         },
         pick("marker", &["present", "unreadable", "absent"]),
         pick("look", &["healthy", "unknown", "unhealthy"]),
-        pick("container", &["stopped by someone", "died", "running"]),
+        pick("container", &["stopped by someone", "died", "swarm's, running", "running"]),
     ];
     for (name, wanted) in [
         ("state", &["damaged", "readable"][..]),
@@ -249,6 +258,7 @@ fn word(decision: &Decision) -> String {
         Decision::CannotTell(_) => "CannotTell".into(),
         Decision::Unsafe(why) => format!("Unsafe ({why})"),
         Decision::Blocked { by } => format!("Blocked by {by}"),
+        Decision::NoWay(NoWay::Kept(keeper)) => format!("NoWay: Kept by {}", keeper.who),
         Decision::NoWay(why) => format!("NoWay: {why:?}"),
         Decision::GiveUp { attempts, .. } => format!("GiveUp ({attempts})"),
         Decision::Restart { attempt, action, .. } => format!("Restart {attempt}: {action:?}"),
@@ -340,4 +350,23 @@ fn what_follows_a_dependency_is_this_table() {
 #[test]
 fn the_chains_are_this_table() {
     insta::assert_snapshot!("chains", table(&chain_factors()));
+}
+
+/// The decisions anywhere in the product that do something to a container.
+fn on_containers(factors: &[Factor], keeper: Change) -> usize {
+    let mut factors: Vec<Factor> =
+        factors.iter().map(|factor| Factor { name: factor.name, values: factor.values.clone() }).collect();
+    factors.insert(0, Factor { name: "keeper", values: vec![("", keeper)] });
+    let mut all = Vec::new();
+    rows(&tree(&factors, &mut Vec::new()), factors.len(), &mut Vec::new(), &mut all);
+    let acts = |word: &String| word.contains("StartContainer") || word.contains("RestartContainer");
+    all.iter().filter_map(|row| row.last()).filter(|word| acts(word)).count()
+}
+
+#[test]
+fn what_somebody_else_keeps_is_never_started_or_restarted() {
+    for factors in [factors(), follow_factors(), chain_factors()] {
+        assert!(on_containers(&factors, |_, _| {}) > 0, "the product has such decisions");
+        assert_eq!(on_containers(&factors, |_, f| kept(f, Situation::Running)), 0);
+    }
 }

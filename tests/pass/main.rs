@@ -20,6 +20,7 @@ mod pass_dependants;
 mod pass_disk;
 mod pass_ended;
 mod pass_events;
+mod pass_kept;
 mod pass_night;
 mod pass_restart;
 mod store_files;

@@ -75,6 +75,7 @@ pub fn facts(health: &Health) -> Facts<'_> {
         upstream: Upstream::Fine,
         follow: None,
         container: Situation::Running,
+        kept_by: None,
         attempts: 0,
         free_at: None,
         follows: 0,

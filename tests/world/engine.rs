@@ -10,7 +10,7 @@ use recovery::clock::Timestamp;
 use recovery::config::model::{CustomCommand, Probe, ServiceName, Strategy};
 use recovery::engine::ended::{Events, Signs, judge};
 use recovery::engine::{
-    self, Container, ContainerDetails, ContainerEnd, ContainerRef, Earlier, Engine, Overrun, Request,
+    self, Container, ContainerDetails, ContainerEnd, ContainerRef, Earlier, Engine, Keeper, Overrun, Request,
     RestartCommand, RunResult, Sign, Target,
 };
 use recovery::state::{AttemptResult, ServiceState};
@@ -153,6 +153,8 @@ pub struct Machine {
     pub containers: BTreeMap<String, ContainerDetails>,
     /// The id of the container whose network another one lives on.
     pub networks: BTreeMap<String, String>,
+    /// Who else keeps a container, by its name.
+    pub keepers: BTreeMap<String, Keeper>,
     /// The engine does not answer, or refuses.
     pub trouble: Option<Unknown>,
     /// A start or restart of a container ends so.
@@ -328,6 +330,7 @@ impl Engine for FakeEngine {
                     at: at(name),
                     state: details.state.clone(),
                     networkless: machine.networks.contains_key(name),
+                    kept_by: machine.keepers.get(name).cloned(),
                 })
                 .collect()),
         }

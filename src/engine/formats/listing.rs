@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::keeper::Labels;
 use super::states;
 use crate::check::Unknown;
 use crate::engine::{Container, ContainerRef};
@@ -22,6 +23,8 @@ struct Row {
     status: String,
     #[serde(default)]
     networks: Option<String>,
+    #[serde(default)]
+    labels: Option<Labels>,
 }
 
 /// Reads a listing.
@@ -62,7 +65,8 @@ impl From<Row> for Container {
         };
         // A container without network is listed in one called "none"; empty is what lives on another's.
         let networkless = row.networks.is_some_and(|networks| networks.trim().is_empty());
-        Self { at: ContainerRef { id: row.id, name: own_name(&row.names) }, state, networkless }
+        let kept_by = row.labels.and_then(|labels| labels.keeper());
+        Self { at: ContainerRef { id: row.id, name: own_name(&row.names) }, state, networkless, kept_by }
     }
 }
 

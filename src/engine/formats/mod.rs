@@ -7,6 +7,7 @@
 pub mod errors;
 pub mod events;
 pub mod inspect;
+pub mod keeper;
 pub mod listing;
 pub mod record;
 pub mod runs;

@@ -53,6 +53,7 @@ fn every_listing_tells_the_states() {
         for (name, state, _) in CONTAINERS {
             let found = listed.iter().find(|found| found.at.name == format!("sample-{name}")).unwrap();
             assert_eq!((found.state.as_str(), found.at.id.len()), (state, 64), "{engine} {name}");
+            assert_eq!(found.kept_by.is_some(), name == "kept", "{engine} {name}");
         }
         let sharing = listed.iter().find(|found| found.at.name == "sample-sharing").unwrap();
         assert!(sharing.networkless, "{engine}");
