@@ -10,12 +10,18 @@ pub fn run(data: &[u8]) {
     }
     if let Ok(container) = inspect::parse(data) {
         for dialect in [Dialect::Docker, Dialect::Podman] {
-            let end = ended::end(&events::parse(data, dialect), &container);
-            let _ = container.clone().details(end);
+            let happened = events::parse(data, dialect);
+            let _ = ended::said(&happened, &container);
+            let _ = ended::is_being_stopped(&happened, &container);
         }
         if let Some(finished_at) = container.finished_at {
-            let window = ended::Window::around(&container, finished_at);
-            let _ = events::question(container.dialect, "box", window.since, window.until);
+            for window in [
+                ended::Window::around(&container, finished_at),
+                ended::Window::whole(&container, finished_at, finished_at),
+                ended::Window::before(&container, finished_at),
+            ] {
+                let _ = events::question(container.dialect, "box", window.since, window.until);
+            }
         }
     }
     for code in [1, 125, 126, 127] {

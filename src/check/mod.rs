@@ -89,6 +89,8 @@ pub enum Failure {
         container: String,
         /// Its last exit code.
         exit_code: i32,
+        /// In the engine's words, why its last start failed.
+        start_error: Option<String>,
     },
 }
 
@@ -110,7 +112,10 @@ impl fmt::Display for Failure {
             Self::Unsteady { healthy, wanted } => {
                 write!(f, "healthy for only {healthy} of {wanted} looks in a row within the startup time-out")
             }
-            Self::ContainerNotRunning { container, exit_code } => {
+            Self::ContainerNotRunning { container, start_error: Some(error), .. } => {
+                write!(f, "container {container} is not running, its start failed: {error}")
+            }
+            Self::ContainerNotRunning { container, exit_code, start_error: None } => {
                 write!(f, "container {container} is not running: exited {exit_code}")
             }
         }

@@ -130,7 +130,10 @@ mod tests {
             (exit(137), Severity::Recoverable),
             (Failure::NoProcess { pattern: "x".into() }, Severity::Recoverable),
             (Failure::Expectation("$.status is \"degraded\"".into()), Severity::Recoverable),
-            (Failure::ContainerNotRunning { container: "c".into(), exit_code: 78 }, Severity::Recoverable),
+            (
+                Failure::ContainerNotRunning { container: "c".into(), exit_code: 78, start_error: None },
+                Severity::Recoverable,
+            ),
             (exit(65), Severity::Critical),
             (exit(78), Severity::Critical),
         ] {

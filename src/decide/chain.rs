@@ -157,10 +157,10 @@ fn container(service: &Service, facts: &Facts<'_>) -> Result<Action, NoWay> {
         return Err(NoWay::Kept(keeper.clone()));
     }
     match facts.container {
-        Situation::NotRunning { end, engine_restarts_it } => {
+        Situation::NotRunning { end, engine_restarts_it, .. } => {
             start(service.container_start, end, engine_restarts_it)
         }
-        Situation::Running | Situation::JustStarted => Ok(Action::RestartContainer),
+        Situation::Running | Situation::JustStarted | Situation::BeingStopped => Ok(Action::RestartContainer),
     }
 }
 
@@ -168,6 +168,9 @@ fn start(policy: ContainerStart, end: ContainerEnd, engine_restarts_it: bool) ->
     match (policy, end) {
         (ContainerStart::No, _) => Err(NoWay::StartForbidden),
         (ContainerStart::Always, _) => Ok(Action::StartContainer),
+        // Its start failed, and with it the engine's own try.
+        (ContainerStart::OnFailure, ContainerEnd::NotStarted) => Ok(Action::StartContainer),
+        (ContainerStart::OnFailure, ContainerEnd::Unclear) => Err(NoWay::NobodyKnows),
         (ContainerStart::OnFailure, _) if engine_restarts_it => Err(NoWay::EngineRestartsIt),
         (ContainerStart::OnFailure, ContainerEnd::Died) => Ok(Action::StartContainer),
         // Stopped by someone was left alone before; what remains ended by itself with 0.

@@ -15,7 +15,7 @@ use crate::check::severity::Severity;
 use crate::check::{Health, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName, Strategy};
-use crate::engine::{ContainerEnd, Keeper};
+use crate::engine::{ContainerEnd, Keeper, Sign};
 
 pub use chain::severity;
 
@@ -113,10 +113,14 @@ pub enum Situation {
     Running,
     /// It runs since another service had it started or restarted in this pass.
     JustStarted,
+    /// It runs, and somebody is just stopping it.
+    BeingStopped,
     /// It does not run.
     NotRunning {
         /// How it ended.
         end: ContainerEnd,
+        /// By what that was judged.
+        sign: Sign,
         /// The engine's own restart policy brings it back.
         engine_restarts_it: bool,
     },
@@ -216,6 +220,8 @@ pub enum NoWay {
     StartForbidden,
     /// Its container ended by itself with exit code 0.
     Finished,
+    /// Nobody can tell any more whether somebody stopped its container.
+    NobodyKnows,
     /// Its container is left to the engine's own restart policy.
     EngineRestartsIt,
     /// Its container is somebody else's to start and to replace.
@@ -318,6 +324,10 @@ impl fmt::Display for NoWay {
             Self::NeverAllowed => "max_failures is 0",
             Self::StartForbidden => "its container is not running and container_start is \"no\"",
             Self::Finished => "its container ended by itself with exit 0",
+            Self::NobodyKnows => {
+                "nobody can tell any more whether its container was stopped by someone: start it with the engine, \
+                 or say `recovery stop`"
+            }
             Self::EngineRestartsIt => "its container is left to the engine's own restart policy",
             Self::Kept(Keeper { who, helps }) => {
                 return write!(

@@ -64,16 +64,25 @@ fn state_readable(_: &Service, facts: &Facts<'_>) -> Answer {
 
 fn container_stopped(service: &Service, facts: &Facts<'_>) -> Answer {
     match facts.container {
-        Situation::NotRunning { end: ContainerEnd::StoppedBySomeone, .. } => {
-            if let Some(keeper) = facts.kept_by {
-                return Err(format!("{} keeps it, and stops what it replaces", keeper.who).into());
-            }
-            if service.container_start == ContainerStart::Always {
-                return Err("somebody stopped it, but container_start is \"always\"".into());
-            }
-            Ok(Decision::Stopped("its container was stopped by someone".to_owned()))
+        Situation::BeingStopped => {
+            Ok(Decision::Stopped("its container is just being stopped by someone".to_owned()))
         }
-        Situation::NotRunning { .. } => Err("nobody stopped it, it ended by itself".into()),
+        Situation::NotRunning { end, sign, .. } => match (end, facts.kept_by) {
+            (ContainerEnd::StoppedBySomeone, Some(keeper)) => {
+                Err(format!("{} keeps it, and stops what it replaces", keeper.who).into())
+            }
+            (ContainerEnd::StoppedBySomeone, None) if service.container_start == ContainerStart::Always => {
+                Err(format!("somebody stopped it ({sign}), but container_start is \"always\"").into())
+            }
+            (ContainerEnd::StoppedBySomeone, None) => {
+                Ok(Decision::Stopped(format!("its container was stopped by someone: {sign}")))
+            }
+            (ContainerEnd::NotStarted, _) => Err(format!("nobody stopped it: {sign}").into()),
+            (ContainerEnd::Unclear, _) => Err(format!("nobody can tell who ended it: {sign}").into()),
+            (ContainerEnd::Died | ContainerEnd::Finished, _) => {
+                Err(format!("nobody stopped it, it ended by itself: {sign}").into())
+            }
+        },
         Situation::Running | Situation::JustStarted if service.container.is_none() => {
             Err(NO_CONTAINER.into())
         }

@@ -8,8 +8,8 @@ use super::docker::DockerCli;
 use super::host::Host;
 use super::limited::Limited;
 use super::{
-    Container, ContainerDetails, ContainerRef, Engine, Expected, Overrun, Request, RestartCommand, Run,
-    RunResult, Target,
+    Container, ContainerDetails, ContainerRef, Earlier, Engine, Expected, Overrun, Request, RestartCommand,
+    Run, RunResult, Target,
 };
 use crate::check::{Look, Unknown};
 use crate::config::model::{ServiceName, Settings};
@@ -44,8 +44,12 @@ impl Engine for LocalEngine {
         self.docker.list()
     }
 
-    fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown> {
-        self.docker.inspect(container)
+    fn inspect(&self, container: &ContainerRef, earlier: &Earlier) -> Result<ContainerDetails, Unknown> {
+        self.docker.inspect(container, earlier)
+    }
+
+    fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown> {
+        self.docker.is_being_stopped(container)
     }
 
     fn runs(&self, containers: &[ContainerRef]) -> Result<BTreeMap<ContainerRef, Run>, Unknown> {

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod docker;
+pub mod ended;
 pub mod formats;
 pub mod host;
 pub mod limited;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use crate::check::{Look, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{HealthCheck, ServiceName};
+
+pub use ended::{ContainerEnd, Earlier, Judged, Sign};
 
 /// Where commands run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -90,8 +93,14 @@ pub struct ContainerDetails {
     pub started_at: Option<Timestamp>,
     /// Exit code of its last run.
     pub exit_code: i32,
+    /// When its last run ended.
+    pub finished_at: Option<Timestamp>,
     /// How its last run ended; only meaningful while it is not running.
     pub end: ContainerEnd,
+    /// By what that was judged.
+    pub sign: Sign,
+    /// In the engine's words, why its last start failed; a start that works wipes it out.
+    pub start_error: Option<String>,
     /// Whether the engine's own restart policy brings it back (`always`, `unless-stopped`, `on-failure`
     /// with tries left).
     pub engine_restarts_it: bool,
@@ -99,15 +108,12 @@ pub struct ContainerDetails {
     pub stop_timeout: Duration,
 }
 
-/// How a container that is not running ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContainerEnd {
-    /// By itself, with an exit code other than 0.
-    Died,
-    /// By itself, with exit code 0.
-    Finished,
-    /// A `kill` or `stop` event lies around its end, or, where the events are gone, its exit code says so.
-    StoppedBySomeone,
+impl ContainerDetails {
+    /// What was found out about its end.
+    #[must_use]
+    pub fn judged(&self) -> Judged {
+        Judged { finished_at: self.finished_at, end: self.end, sign: self.sign }
+    }
 }
 
 /// One check to be made.
@@ -196,11 +202,17 @@ pub trait Engine: Send + Sync {
     /// Where the engine is unreachable, refuses or does not answer.
     fn list(&self) -> Result<Vec<Container>, Unknown>;
 
-    /// Details of one container.
+    /// Details of one container. Who ended one that does not run is only found out where `earlier` does not tell.
     ///
     /// # Errors
     /// As [`Engine::list`]; [`Unknown::NoSuchContainer`] where it is gone.
-    fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown>;
+    fn inspect(&self, container: &ContainerRef, earlier: &Earlier) -> Result<ContainerDetails, Unknown>;
+
+    /// Whether somebody is just stopping a container that runs: it was told to end, and has not yet.
+    ///
+    /// # Errors
+    /// As [`Engine::inspect`].
+    fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown>;
 
     /// The runs of these containers, one call; those that are gone are missing.
     ///

@@ -61,7 +61,11 @@ fn handle(pass: &Pass<'_>, service: &Service, first: &Sight) -> (Outcome, Sight)
     }
     let mut first = first.clone();
     look::marker_inside(pass, service, &mut first);
-    let decision = facts::decision(pass, service, &first, upstream.clone());
+    let mut decision = facts::decision(pass, service, &first, upstream.clone());
+    if decision.acts() {
+        look::stop_under_way(pass, service, &mut first);
+        decision = facts::decision(pass, service, &first, upstream.clone());
+    }
     if pass.scope.dry_run {
         return (Outcome::Would(decision), first);
     }

@@ -112,9 +112,12 @@ fn still_runs(pass: &Pass<'_>, sight: &Sight, chain: &Chain, now: Timestamp) -> 
 
 fn situation(sight: &Sight) -> Situation {
     match (&sight.place, &sight.details) {
-        (Place::Exited(_), Some(details)) => {
-            Situation::NotRunning { end: details.end, engine_restarts_it: details.engine_restarts_it }
-        }
+        (Place::Exited(_), Some(details)) => Situation::NotRunning {
+            end: details.end,
+            sign: details.sign,
+            engine_restarts_it: details.engine_restarts_it,
+        },
+        (Place::Running(_), _) if sight.being_stopped => Situation::BeingStopped,
         _ => Situation::Running,
     }
 }

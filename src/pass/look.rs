@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::sight::{self, Place, Sight};
-use super::{Pass, follow, lines, marker};
+use super::{Pass, ended, follow, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::clock::Timestamp;
 use crate::config::model::{
@@ -46,6 +46,7 @@ fn before_looking(pass: &Pass<'_>, service: &Service) -> Sight {
         marker: marker::on_machine(pass, &service.name),
         place: sight::place(pass, service),
         details: None,
+        being_stopped: false,
         state,
     }
 }
@@ -138,7 +139,7 @@ fn look_at(pass: &Pass<'_>, services: &[&Service], sights: &mut Sights) {
         }
     }
     let asked: Vec<ContainerRef> = containers_to_ask(services, sights);
-    let details = side_by_side(pass, &asked, |at| pass.gates.command(|| pass.world.engine.inspect(at)));
+    let details = side_by_side(pass, &asked, |at| pass.gates.command(|| ended::inspect(pass, at)));
     let details: HashMap<_, _> = asked.into_iter().zip(details).collect();
     for service in services {
         let sight = sights.get_mut(&service.name).expect("every service of the plan has a sight");
@@ -277,6 +278,7 @@ pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Si
         health: None,
         marker: marker::on_machine(pass, &service.name),
         details: None,
+        being_stopped: false,
         ..before.clone()
     };
     ask_service(pass, service, &mut sight);
@@ -285,7 +287,7 @@ pub(super) fn look_now(pass: &Pass<'_>, service: &Service, before: &Sight) -> Si
         return sight;
     }
     if let Some(at) = before.place.container() {
-        let details = pass.world.engine.inspect(at);
+        let details = ended::inspect(pass, at);
         sight.place = match &details {
             Ok(details) => sight::place_in(at, &details.state),
             Err(why) => Place::Nowhere(why.clone()),
@@ -342,6 +344,23 @@ pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sigh
             let text = format!("its container cannot be asked for a marker: {why}");
             sight.health = Some(Health::Unknown(Unknown::Other(text)));
         }
+    }
+}
+
+/// Whether somebody is just stopping the container of a service about which something would be done.
+pub(super) fn stop_under_way(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    let Place::Running(at) = &sight.place else { return };
+    let matters = match sight.health {
+        Some(Health::Unhealthy(_)) => true,
+        Some(Health::Healthy) => pass.links.is_follower(&service.name),
+        Some(Health::Unknown(_)) | None => false,
+    };
+    if sight.marker != Marker::Absent || !matters {
+        return;
+    }
+    match pass.gates.command(|| pass.world.engine.is_being_stopped(at)) {
+        Ok(being_stopped) => sight.being_stopped = being_stopped,
+        Err(why) => sight.health = Some(Health::Unknown(why)),
     }
 }
 

@@ -9,6 +9,7 @@ mod aftermath;
 mod ahead;
 mod board;
 mod changes;
+mod ended;
 pub mod explain;
 mod facts;
 mod follow;

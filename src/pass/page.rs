@@ -131,7 +131,9 @@ fn container(name: &str, sight: &Sight) -> String {
             None => format!("{}, running", at.name),
         },
         Place::Exited(at) => match details {
-            Some(details) => format!("{}, not running, exited {}", at.name, details.exit_code),
+            Some(details) => {
+                format!("{}, not running, exited {}, {}", at.name, details.exit_code, details.judged())
+            }
             None => format!("{}, not running", at.name),
         },
         Place::Nowhere(why) => mask(&why.to_string()),

@@ -237,6 +237,8 @@ fn found(outcome: &Outcome, state: &ServiceState) -> Found {
             {
                 Found::LeftAlone
             }
+            // It may be a person's stop, who needs no reminder.
+            Decision::NoWay(NoWay::NobodyKnows) if was_told(state, ServiceDown) => Found::LeftAlone,
             Decision::NoWay(_) | Decision::OutOfTime | Decision::Unsafe(_) => Found::Failed(ServiceDown),
             _ => Found::LeftAlone,
         },
@@ -246,6 +248,10 @@ fn found(outcome: &Outcome, state: &ServiceState) -> Found {
         | Outcome::Would(_)
         | Outcome::Interrupted => Found::LeftAlone,
     }
+}
+
+fn was_told(state: &ServiceState, kind: AlertKind) -> bool {
+    state.incident.as_ref().is_some_and(|incident| incident.told.contains_key(&kind))
 }
 
 /// The engine is one problem for the whole machine.

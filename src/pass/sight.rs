@@ -29,6 +29,8 @@ pub(super) struct Sight {
     pub(super) place: Place,
     /// What the engine knows of that container, where it was asked.
     pub(super) details: Option<ContainerDetails>,
+    /// Somebody is just stopping its container; only asked for where something would be done.
+    pub(super) being_stopped: bool,
     /// What is remembered; `None`: the file cannot be read.
     pub(super) state: Option<ServiceState>,
 }
@@ -141,5 +143,6 @@ pub(super) fn not_running(at: &ContainerRef, details: &ContainerDetails) -> Heal
     Health::Unhealthy(Failure::ContainerNotRunning {
         container: at.name.clone(),
         exit_code: details.exit_code,
+        start_error: details.start_error.clone(),
     })
 }

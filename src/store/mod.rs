@@ -4,6 +4,7 @@
 //! values mean is not known here. Alerts are kept by the outbox.
 
 pub mod atomic;
+mod containers;
 mod error;
 pub mod last_good;
 pub mod last_pass;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use time::macros::format_description;
 
+pub use self::containers::ContainerMemory;
 pub use self::error::StoreError;
 pub use self::last_good::LastGood;
 pub use self::last_pass::LastPass;

@@ -14,7 +14,7 @@ use recovery::config::model::{CustomCommand, HealthCheck, MissingProgram, Probe,
 use recovery::engine::docker::DockerCli;
 use recovery::engine::host::Host;
 use recovery::engine::{
-    ContainerDetails, ContainerEnd, ContainerRef, Overrun, Request, RestartCommand, RunResult,
+    ContainerDetails, ContainerEnd, ContainerRef, Earlier, Overrun, Request, RestartCommand, RunResult,
 };
 use recovery::process::Interrupt;
 
@@ -112,7 +112,7 @@ impl Sandbox {
     }
 
     fn inspect(&self) -> ContainerDetails {
-        cli().inspect(&self.0).unwrap()
+        cli().inspect(&self.0, &Earlier::default()).unwrap()
     }
 
     fn state(&self) -> String {
@@ -290,7 +290,7 @@ fn a_container_that_is_gone_is_named() {
     let at = made.0.clone();
     drop(made);
     let gone = Unknown::NoSuchContainer(at.name.clone());
-    assert_eq!(cli().inspect(&at), Err(gone.clone()));
+    assert_eq!(cli().inspect(&at, &Earlier::default()), Err(gone.clone()));
     assert_eq!(cli().start(&at, LONG), Err(gone.clone()));
     assert_eq!(cli().restart(&at, Duration::ZERO, LONG), Err(gone));
 }

@@ -13,6 +13,7 @@ mod docker_chain;
 mod docker_containers;
 mod docker_dependants;
 mod docker_e2e;
+mod docker_ended;
 mod docker_engine;
 mod docker_gather;
 mod docker_matrix;

@@ -11,7 +11,7 @@ use recovery::check::severity::Severity;
 use recovery::check::{Failure, Health, Unknown};
 use recovery::config::model::{ContainerStart, RestartMethod, Service, ServiceName, Strategy};
 use recovery::decide::{Decision, Facts, Follow, Marker, NoWay, Reduced, Situation, Upstream, decide};
-use recovery::engine::{ContainerEnd, Keeper};
+use recovery::engine::{ContainerEnd, Keeper, Sign};
 use time::macros::datetime;
 
 /// One dimension of the product: its heading and its values.
@@ -34,7 +34,7 @@ fn name(text: &str) -> ServiceName {
 }
 
 fn not_running(end: ContainerEnd, engine_restarts_it: bool) -> Situation {
-    Situation::NotRunning { end, engine_restarts_it }
+    Situation::NotRunning { end, sign: Sign::Events, engine_restarts_it }
 }
 
 fn kept(facts: &mut Facts<'static>, situation: Situation) {
@@ -44,7 +44,7 @@ fn kept(facts: &mut Facts<'static>, situation: Situation) {
 
 /// In the order in which the rules ask.
 fn factors() -> Vec<Factor> {
-    use ContainerEnd::{Died, Finished, StoppedBySomeone};
+    use ContainerEnd::{Died, Finished, NotStarted, StoppedBySomeone, Unclear};
     let unknown: Change = |_, f| {
         f.health = Box::leak(Box::new(Health::Unknown(Unknown::EngineUnreachable("gone".into()))));
     };
@@ -73,6 +73,9 @@ fn factors() -> Vec<Factor> {
             name: "container",
             values: vec![
                 ("stopped by someone", |_, f| f.container = not_running(StoppedBySomeone, false)),
+                ("being stopped", |_, f| f.container = Situation::BeingStopped),
+                ("nobody knows", |_, f| f.container = not_running(Unclear, false)),
+                ("not started", |_, f| f.container = not_running(NotStarted, true)),
                 ("engine restarts it", |_, f| f.container = not_running(Died, true)),
                 ("finished", |_, f| f.container = not_running(Finished, false)),
                 ("died", |_, f| f.container = not_running(Died, false)),

@@ -18,6 +18,7 @@ mod pass_chain_limits;
 mod pass_containers;
 mod pass_dependants;
 mod pass_disk;
+mod pass_ended;
 mod pass_events;
 mod pass_kept;
 mod pass_night;

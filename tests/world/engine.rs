@@ -1,6 +1,6 @@
 //! Services and containers by script.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use recovery::check::{Failure, Health, Look, Unknown};
 use recovery::clock::Timestamp;
 use recovery::config::model::{CustomCommand, Probe, ServiceName, Strategy};
+use recovery::engine::ended::{Events, Signs, judge};
 use recovery::engine::{
-    self, Container, ContainerDetails, ContainerEnd, ContainerRef, Engine, Keeper, Overrun, Request,
-    RestartCommand, RunResult, Target,
+    self, Container, ContainerDetails, ContainerEnd, ContainerRef, Earlier, Engine, Keeper, Overrun, Request,
+    RestartCommand, RunResult, Sign, Target,
 };
 use recovery::state::{AttemptResult, ServiceState};
 
@@ -110,7 +111,10 @@ pub fn running() -> ContainerDetails {
         state: "running".to_owned(),
         started_at: Some(BEGINNING - time::Duration::DAY),
         exit_code: 0,
+        finished_at: None,
         end: ContainerEnd::Died,
+        sign: Sign::Events,
+        start_error: None,
         engine_restarts_it: false,
         stop_timeout: Duration::from_secs(10),
     }
@@ -118,7 +122,8 @@ pub fn running() -> ContainerDetails {
 
 /// One container that ended like that.
 pub fn died(end: ContainerEnd, exit_code: i32) -> ContainerDetails {
-    ContainerDetails { state: "exited".to_owned(), exit_code, end, ..running() }
+    let finished_at = Some(BEGINNING - time::Duration::MINUTE);
+    ContainerDetails { state: "exited".to_owned(), finished_at, exit_code, end, ..running() }
 }
 
 /// One change that was ordered, and what had been seen by then.
@@ -154,6 +159,10 @@ pub struct Machine {
     pub trouble: Option<Unknown>,
     /// A start or restart of a container ends so.
     pub start_fails: Option<Unknown>,
+    /// The engine's events are gone, so that it can only judge by exit codes.
+    pub forgets: bool,
+    /// Containers that somebody is just stopping.
+    pub being_stopped: BTreeSet<String>,
     pub calls: Vec<String>,
 }
 
@@ -260,11 +269,16 @@ impl FakeEngine {
 
     fn call(&self, call: String) -> MutexGuard<'_, Machine> {
         self.effects.tick();
+        let mut machine = self.hooked(&call);
+        machine.calls.push(call);
+        machine
+    }
+
+    fn hooked(&self, call: &str) -> MutexGuard<'_, Machine> {
         let mut machine = self.machine();
         for (_, hook) in self.hooks.lock().unwrap().iter_mut().filter(|(on, _)| *on == call) {
             hook(&mut machine);
         }
-        machine.calls.push(call);
         machine
     }
 
@@ -277,6 +291,19 @@ impl FakeEngine {
         drop(machine);
         self.effects.tick();
         Ok(())
+    }
+}
+
+fn without_events(exit_code: i32) -> Signs {
+    Signs {
+        failed_start: false,
+        ran: true,
+        our_restart: false,
+        exit_code,
+        oom_killed: false,
+        events: Events::Silent,
+        manually_stopped: None,
+        with_engine: false,
     }
 }
 
@@ -310,15 +337,26 @@ impl Engine for FakeEngine {
         }
     }
 
-    fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown> {
+    fn inspect(&self, container: &ContainerRef, earlier: &Earlier) -> Result<ContainerDetails, Unknown> {
         let machine = self.call(format!("inspect {}", container.name));
+        if let Some(trouble) = &machine.trouble {
+            return Err(trouble.clone());
+        }
+        let found = machine.containers.get(&container.name).cloned();
+        let mut details = found.ok_or_else(|| Unknown::NoSuchContainer(container.name.clone()))?;
+        if machine.forgets && details.state == "exited" {
+            let known = earlier.judged.filter(|known| known.finished_at == details.finished_at);
+            (details.end, details.sign) = known
+                .map_or_else(|| judge(&without_events(details.exit_code)), |known| (known.end, known.sign));
+        }
+        Ok(details)
+    }
+
+    fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown> {
+        let machine = self.hooked(&format!("stops {}", container.name));
         match &machine.trouble {
             Some(trouble) => Err(trouble.clone()),
-            None => machine
-                .containers
-                .get(&container.name)
-                .cloned()
-                .ok_or_else(|| Unknown::NoSuchContainer(container.name.clone())),
+            None => Ok(machine.being_stopped.contains(&container.name)),
         }
     }
 

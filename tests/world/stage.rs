@@ -143,7 +143,15 @@ impl Stage {
     }
 
     pub fn with(services: &Value, recovery: &Value, notifications: &Value) -> Self {
-        let dir = folder();
+        Self::in_folder(folder(), services, recovery, notifications)
+    }
+
+    /// The same folder with all that is remembered, and other services, all well.
+    pub fn with_services(self, services: &Value) -> Self {
+        Self::in_folder(self.dir, services, &Value::Null, &Value::Null)
+    }
+
+    fn in_folder(dir: TempDir, services: &Value, recovery: &Value, notifications: &Value) -> Self {
         let state = dir.path().join("state");
         let text = serde_json::to_vec_pretty(&whole(services, recovery, notifications)).unwrap();
         let (config, problems) = read(&text, &dir.path().join("config.json"), state.clone(), &|_| None);

@@ -4,11 +4,12 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::check::Unknown;
+use crate::clock::Timestamp;
 use crate::engine::formats::errors::{self, Asked};
 use crate::process::{self, End, Interrupt, Leftovers, Limits, StartError};
 
@@ -29,6 +30,14 @@ impl Client {
     pub fn new(engine: &str) -> Self {
         let found = if engine.contains('/') { None } else { process::find_program(engine, &["/snap/bin"]) };
         Self { program: found.unwrap_or_else(|| PathBuf::from(engine)) }
+    }
+
+    /// When a local engine began, told by its file beside its socket.
+    #[must_use]
+    pub fn engine_began(&self) -> Option<Timestamp> {
+        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+        let file = Path::new(host.strip_prefix("unix://")?).with_extension("pid");
+        std::fs::metadata(file).and_then(|found| found.modified()).ok().map(Timestamp::from)
     }
 
     /// A call in its own process group, marked as ours for process checks on the machine.

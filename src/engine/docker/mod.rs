@@ -17,18 +17,23 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::formats::{errors, events, inspect, listing, runs};
+use super::ended::{Earlier, Events, Sign, Signs, judge};
+use super::formats::events::Event;
+use super::formats::inspect::Inspected;
+use super::formats::{errors, events, inspect, listing, record, runs};
 use super::{
     Container, ContainerDetails, ContainerEnd, ContainerRef, Expected, Overrun, Request, RestartCommand, Run,
     RunResult, batch,
 };
 use crate::check::judge::last_lines;
 use crate::check::{Health, Look, Unknown};
+use crate::clock::Timestamp;
 use crate::config::model::ServiceName;
 use crate::process::Interrupt;
 use agent::ExecAgent;
 use ahead::Ahead;
 use client::Client;
+use ended::Window;
 use gather::Gather;
 
 /// How long the engine may take to answer a question.
@@ -78,20 +83,99 @@ impl DockerCli {
         listing::parse(&answer.map_err(listing::as_engine_trouble)?)
     }
 
-    /// Details of one container.
+    /// Details of one container. Who ended one that does not run is only found out where `earlier` does not tell.
     ///
     /// # Errors
     /// As [`DockerCli::list`]; [`Unknown::NoSuchContainer`] where it is gone.
-    pub fn inspect(&self, container: &ContainerRef) -> Result<ContainerDetails, Unknown> {
-        let answer = self.ask(&["inspect", "--type", "container", &container.id], &container.name)?;
-        let inspected = inspect::parse(&answer)?;
-        let end = match inspected.finished_at {
-            Some(_) if inspected.is_running() => ContainerEnd::Died,
-            Some(finished_at) => self.end_of(container, &inspected, finished_at)?,
-            // Created and never run: that is how a person left it.
-            None => ContainerEnd::StoppedBySomeone,
+    pub fn inspect(&self, container: &ContainerRef, earlier: &Earlier) -> Result<ContainerDetails, Unknown> {
+        let mut inspected = self.look_up(container)?;
+        if inspected.is_running() {
+            return Ok(inspected.details(ContainerEnd::Died, Sign::ExitCode));
+        }
+        let (end, sign) = self.end_of(container, &mut inspected, earlier)?;
+        Ok(inspected.details(end, sign))
+    }
+
+    fn look_up(&self, container: &ContainerRef) -> Result<Inspected, Unknown> {
+        inspect::parse(&self.ask(&["inspect", "--type", "container", &container.id], &container.name)?)
+    }
+
+    fn end_of(
+        &self,
+        container: &ContainerRef,
+        inspected: &mut Inspected,
+        earlier: &Earlier,
+    ) -> Result<(ContainerEnd, Sign), Unknown> {
+        let record = inspected.record.as_deref();
+        let manually_stopped =
+            record.and_then(|path| record::manually_stopped(path, &container.id, inspected.finished_at));
+        // Its restart policy ends where somebody stopped it, and after any signal.
+        inspected.engine_restarts_it &= manually_stopped != Some(true);
+        let known = earlier.judged.filter(|known| known.finished_at == inspected.finished_at);
+        if let Some(known) = known.filter(|_| inspected.start_error.is_none()) {
+            return Ok((known.end, known.sign));
+        }
+        let mut signs = Signs {
+            failed_start: inspected.start_error.is_some(),
+            ran: inspected.finished_at.is_some(),
+            our_restart: ended::is_ours(inspected, earlier),
+            exit_code: inspected.exit_code,
+            oom_killed: inspected.oom_killed,
+            events: Events::Silent,
+            manually_stopped,
+            with_engine: ended::is_with_engine(inspected, earlier, self.client.engine_began()),
         };
-        Ok(inspected.details(end))
+        if let Some(finished_at) = inspected.finished_at.filter(|_| !signs.failed_start && !signs.our_restart)
+        {
+            signs.events = ended::said(&self.events_of(container, inspected, finished_at)?, inspected);
+        }
+        Ok(judge(&signs))
+    }
+
+    /// From its start until now, where our clock is the engine's; otherwise those around its end.
+    fn events_of(
+        &self,
+        container: &ContainerRef,
+        inspected: &Inspected,
+        finished_at: Timestamp,
+    ) -> Result<Vec<Event>, Unknown> {
+        let whole = Window::whole(inspected, finished_at, Timestamp::now_utc());
+        match self.events(container, inspected, whole) {
+            // It waits for the end of a window that lies in its own future.
+            Err(Unknown::EngineSilent { .. }) => {
+                self.events(container, inspected, Window::around(inspected, finished_at))
+            }
+            events => events,
+        }
+    }
+
+    fn events(
+        &self,
+        container: &ContainerRef,
+        inspected: &Inspected,
+        window: Window,
+    ) -> Result<Vec<Event>, Unknown> {
+        let call = events::question(inspected.dialect, &container.id, window.since, window.until);
+        let call: Vec<&str> = call.iter().map(String::as_str).collect();
+        let answer = match self.ask(&call, &container.name) {
+            // An engine that keeps none is no trouble: then other signs decide.
+            Err(Unknown::Other(text)) if errors::keeps_no_events(&text) => Vec::new(),
+            answer => answer?,
+        };
+        let mut happened = events::parse(&answer, inspected.dialect);
+        happened.retain(|event| event.at.is_none_or(|at| at <= window.until));
+        Ok(happened)
+    }
+
+    /// Whether somebody is just stopping a container that runs.
+    ///
+    /// # Errors
+    /// As [`DockerCli::inspect`].
+    pub fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown> {
+        let inspected = self.look_up(container)?;
+        let window = Window::before(&inspected, Timestamp::now_utc());
+        let happened = self.events(container, &inspected, window)?;
+        Ok(inspected.is_running() && ended::is_being_stopped(&happened, &inspected))
     }
 
     /// The runs of these containers; those that are gone are missing.
@@ -114,25 +198,6 @@ impl DockerCli {
             Err(Unknown::NoSuchContainer(_)) => Ok(BTreeMap::new()),
             Err(why) => Err(why),
         }
-    }
-
-    fn end_of(
-        &self,
-        container: &ContainerRef,
-        inspected: &inspect::Inspected,
-        finished_at: crate::clock::Timestamp,
-    ) -> Result<ContainerEnd, Unknown> {
-        let window = ended::Window::around(inspected, finished_at);
-        let call = events::question(inspected.dialect, &container.id, window.since, window.until);
-        let call: Vec<&str> = call.iter().map(String::as_str).collect();
-        let answer = match self.ask(&call, &container.name) {
-            // An engine that keeps none is no trouble: then the exit code decides.
-            Err(Unknown::Other(text)) if errors::keeps_no_events(&text) => Vec::new(),
-            answer => answer?,
-        };
-        let mut happened = events::parse(&answer, inspected.dialect);
-        happened.retain(|event| event.at.is_none_or(|at| at <= window.until));
-        Ok(ended::end(&happened, inspected))
     }
 
     /// Makes all these checks inside one container: one `exec` per user, those side by side. A single check may share

@@ -1,14 +1,15 @@
 //! `docker inspect`: the few facts about one container that decisions need.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Dialect, states, times};
+use super::{Dialect, record, signals, states, times};
 use crate::check::Unknown;
 use crate::clock::Timestamp;
-use crate::engine::{ContainerDetails, ContainerEnd};
+use crate::engine::{ContainerDetails, ContainerEnd, Sign};
 
 /// The engine's own default between TERM and KILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,6 +33,12 @@ pub struct Inspected {
     pub engine_restarts_it: bool,
     /// Between TERM and KILL.
     pub stop_timeout: Duration,
+    /// The signal that it is stopped with, where that is its own.
+    pub stop_signal: Option<i32>,
+    /// In the engine's words, why its last start failed.
+    pub start_error: Option<String>,
+    /// Where a local engine writes down what it knows of it.
+    pub record: Option<PathBuf>,
     /// Whose words these were, and its other answers will be.
     pub dialect: Dialect,
 }
@@ -46,6 +53,8 @@ struct Raw {
     host_config: HostConfig,
     #[serde(default)]
     config: ContainerConfig,
+    #[serde(default)]
+    hostname_path: String,
     /// Only podman has it.
     #[serde(default, rename = "OCIRuntime")]
     oci_runtime: Option<IgnoredAny>,
@@ -63,6 +72,8 @@ struct State {
     exit_code: i32,
     #[serde(default, rename = "OOMKilled")]
     oom_killed: bool,
+    #[serde(default)]
+    error: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +97,9 @@ struct RestartPolicy {
 struct ContainerConfig {
     #[serde(default)]
     stop_timeout: Option<i64>,
+    /// Podman tells a number, docker a name.
+    #[serde(default)]
+    stop_signal: serde_json::Value,
 }
 
 /// Reads the answer to `docker inspect`.
@@ -124,6 +138,12 @@ impl From<&Raw> for Inspected {
                 // A negative one means: wait without end.
                 .map(|seconds| u64::try_from(seconds).map_or(LONGEST_STOP, Duration::from_secs))
                 .map_or(STOP_TIMEOUT, |stop| stop.min(LONGEST_STOP)),
+            stop_signal: match &raw.config.stop_signal {
+                serde_json::Value::String(name) => signals::number(name),
+                other => other.as_i64().and_then(|number| i32::try_from(number).ok()),
+            },
+            start_error: Some(raw.state.error.trim().to_owned()).filter(|error| !error.is_empty()),
+            record: record::beside(&raw.hostname_path),
             dialect: if raw.oci_runtime.is_some() { Dialect::Podman } else { Dialect::Docker },
         }
     }
@@ -138,12 +158,15 @@ impl Inspected {
 
     /// With what is known of its end.
     #[must_use]
-    pub fn details(self, end: ContainerEnd) -> ContainerDetails {
+    pub fn details(self, end: ContainerEnd, sign: Sign) -> ContainerDetails {
         ContainerDetails {
             state: self.state,
             started_at: self.started_at,
             exit_code: self.exit_code,
+            finished_at: self.finished_at,
             end,
+            sign,
+            start_error: self.start_error,
             engine_restarts_it: self.engine_restarts_it,
             stop_timeout: self.stop_timeout,
         }

@@ -9,7 +9,9 @@ pub mod events;
 pub mod inspect;
 pub mod keeper;
 pub mod listing;
+pub mod record;
 pub mod runs;
+pub mod signals;
 
 mod proxy;
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::errors::{self, Asked};
 use super::{Dialect, events, inspect, listing, runs};
 use crate::check::Unknown;
 use crate::engine::docker::ended;
-use crate::engine::{Container, ContainerEnd, ContainerRef};
+use crate::engine::ended::Events;
+use crate::engine::{Container, ContainerRef};
 
 const ENGINES: [(&str, Dialect); 2] = [("docker-20.10", Dialect::Docker), ("podman-4.3", Dialect::Podman)];
 
@@ -96,18 +97,18 @@ fn every_answer_about_runs_tells_networks_and_starts() {
     }
 }
 
-/// Podman's events do not tell a `kill -9` of the machine from a stop, which leaves it alone.
+/// Podman's events do not tell a `kill -9` of the machine from a stop.
 #[test]
 fn the_events_tell_who_ended_a_container() {
-    use ContainerEnd::{Died, Finished, StoppedBySomeone};
+    use Events::{NobodyStopped, Silent, SomebodyStopped};
     for (name, docker, podman) in [
-        ("crashed", Died, Died),
-        ("finished", Finished, StoppedBySomeone),
-        ("stopped", StoppedBySomeone, StoppedBySomeone),
-        ("refused", StoppedBySomeone, StoppedBySomeone),
-        ("deaf", StoppedBySomeone, StoppedBySomeone),
-        ("killed", StoppedBySomeone, StoppedBySomeone),
-        ("shot", Died, StoppedBySomeone),
+        ("crashed", NobodyStopped, Silent),
+        ("finished", NobodyStopped, Silent),
+        ("stopped", SomebodyStopped, SomebodyStopped),
+        ("refused", SomebodyStopped, SomebodyStopped),
+        ("deaf", SomebodyStopped, SomebodyStopped),
+        ("killed", SomebodyStopped, SomebodyStopped),
+        ("shot", NobodyStopped, Silent),
     ] {
         for (engine, dialect) in ENGINES {
             let seen = inspect::parse(&sample(engine, &format!("inspect/{name}.json"))).unwrap();
@@ -116,7 +117,8 @@ fn the_events_tell_who_ended_a_container() {
             assert!(happened.iter().all(|event| event.at.is_some()), "{engine} {name}: {happened:?}");
             happened.retain(|event| event.at.is_none_or(|at| at >= window.since && at <= window.until));
             let expected = if dialect == Dialect::Docker { docker } else { podman };
-            assert_eq!(ended::end(&happened, &seen), expected, "{engine} {name}: {happened:?}");
+            assert_eq!(ended::said(&happened, &seen), expected, "{engine} {name}: {happened:?}");
+            assert_eq!((seen.start_error, seen.stop_signal.unwrap_or(15)), (None, 15), "{engine} {name}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Steps that run an operator's command: `cleanup_cmd`, `restart_cmd`, `fallback_cmd`.
 
-use super::{Attempt, Step};
+use super::{Attempt, Stage, Step};
 use crate::alert::mask::mask;
 use crate::alert::text::cut_chars;
 use crate::check::{Health, Unknown};
@@ -38,6 +38,7 @@ impl Attempt<'_, '_> {
         let Some(text) = self.service.policy.cleanup_cmd.as_deref() else { return Ok(()) };
         let name = &self.service.name;
         self.pass.note(Some(name), Level::Info, &format!("running the cleanup of {name}: {text}"));
+        self.stage = Stage::CleaningUp;
         let failed = match self.run(text)? {
             Ran::Exited { well: true, .. } => None,
             Ran::Exited { how, .. } | Ran::TimedOut { how } => Some(how),
@@ -82,6 +83,7 @@ impl Attempt<'_, '_> {
     /// Runs the fallback: where it does not bring the service back, that is degraded from now on.
     pub(super) fn fall_back(&mut self) -> Step<Outcome> {
         self.record(Strategy::Fallback)?;
+        self.stage = Stage::Begun;
         let text = self.service.policy.fallback_cmd.as_deref().unwrap_or_default();
         self.pass.emit(&self.service.name, EventKind::ExecutingFallback { what: mask(text) });
         match self.run(text)? {

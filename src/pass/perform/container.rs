@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Attempt, Made, Step};
+use super::{Attempt, Made, Stage, Step};
 use crate::alert::mask::mask;
 use crate::check::Unknown;
 use crate::decide::{Action, Decision, Marker};
@@ -10,7 +10,7 @@ use crate::engine::ContainerRef;
 use crate::event::{self, EventKind, Level};
 use crate::pass::outcome::{self, Outcome};
 use crate::pass::sight::Place;
-use crate::pass::{lines, look};
+use crate::pass::{ended, lines, look};
 use crate::store::{FileLock, Lock};
 
 /// The stop time-out of a container of which the engine told none.
@@ -52,8 +52,9 @@ impl Attempt<'_, '_> {
             }
             self.record_decided(decided)?;
             self.pass.acting(&self.service.name, told_as(action));
-            if action == Action::RestartContainer {
-                self.clean_up()?;
+            match action {
+                Action::RestartContainer => self.clean_up()?,
+                _ => self.say_not_cleaned_up(&at),
             }
             let done = gate.alone(|| self.act_on(&at, action));
             gate.set_acted(self.pass.gates.next());
@@ -99,12 +100,24 @@ impl Attempt<'_, '_> {
         }
     }
 
+    /// Nothing can be run in a container that does not run.
+    fn say_not_cleaned_up(&self, at: &ContainerRef) {
+        if self.service.policy.cleanup_cmd.is_some() {
+            let name = &self.service.name;
+            let text = format!("the cleanup of {name} was not run: container {} is not running", at.name);
+            self.pass.note(Some(name), Level::Warning, &text);
+        }
+    }
+
     fn act_on(&mut self, at: &ContainerRef, action: Action) -> Step<()> {
         let engine = self.pass.world.engine;
         let timeout = self.service.restart_timeout;
         let stop = self.sight.details.as_ref().map_or(DEFAULT_STOP, |details| details.stop_timeout);
         let verb = if action == Action::StartContainer { "start" } else { "restart" };
         self.executing(&format!("{} {verb} {}", self.pass.config.recovery.engine, at.name));
+        if action != Action::StartContainer {
+            ended::restarting(self.pass, at);
+        }
         let done = self.pass.gates.command(|| match action {
             Action::StartContainer => engine.start(at, timeout),
             _ => engine.restart(at, stop, timeout),
@@ -126,7 +139,8 @@ impl Attempt<'_, '_> {
         if why.is_engine() || matches!(why, Unknown::CutOff(_)) {
             return self.cannot_tell(why);
         }
-        self.result = self.pass.masked(&why);
+        let what = if self.stage == Stage::CleaningUp { "its cleanup could not be run: " } else { "" };
+        self.result = format!("{what}{}", self.pass.masked(&why));
         self.failed()
     }
 
@@ -136,6 +150,7 @@ impl Attempt<'_, '_> {
         self.look();
         // Seen only now: nobody can look into a container that does not run.
         look::marker_inside(self.pass, self.service, &mut self.sight);
+        look::stop_under_way(self.pass, self.service, &mut self.sight);
         if let Marker::Present(details) = &self.sight.marker {
             let stopped = Decision::Stopped(details.clone());
             return Ok(lines::leave(self.pass, self.service, &self.sight, stopped));
@@ -155,7 +170,8 @@ impl Attempt<'_, '_> {
         self.restart_with(text)
     }
 
-    pub(super) fn executing(&self, what: &str) {
+    pub(super) fn executing(&mut self, what: &str) {
+        self.stage = Stage::Begun;
         self.pass.emit(
             &self.service.name,
             EventKind::Executing { what: mask(what), attempt: self.number, max: self.service.max_failures },

@@ -48,6 +48,8 @@ struct Attempt<'p, 'w> {
     was_down: bool,
     /// The last look was made under the lock, and the policy has spoken since.
     confirmed: bool,
+    /// How far the present step has come.
+    stage: Stage,
     /// The number of this attempt within the window, from 1.
     number: u32,
     /// How the present step ended, in words.
@@ -57,6 +59,17 @@ struct Attempt<'p, 'w> {
 }
 
 type Step<T> = Result<T, Outcome>;
+
+/// How far a step has come that was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was begun.
+    Recorded,
+    /// Its `cleanup_cmd` was begun, and nothing else.
+    CleaningUp,
+    /// The restart, the start or the fallback was.
+    Begun,
+}
 
 /// What came of trying to make a step.
 enum Made {
@@ -82,6 +95,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
             before: Progress::default(),
             was_down,
             confirmed: false,
+            stage: Stage::Recorded,
             number: 0,
             result: String::new(),
             results: Vec::new(),
@@ -136,6 +150,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
         }
         self.sight.state = Some(self.state.clone());
         look::marker_inside(self.pass, self.service, &mut self.sight);
+        look::stop_under_way(self.pass, self.service, &mut self.sight);
         let next = facts::decision_without_hope(self.pass, self.service, &self.sight, &self.progress);
         // A container is looked at once more under its own lock.
         self.confirmed =
@@ -159,6 +174,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
         self.sight = look::look_again(self.pass, self.service, &self.sight);
         self.sight.state = state;
         look::marker_inside(self.pass, self.service, &mut self.sight);
+        look::stop_under_way(self.pass, self.service, &mut self.sight);
     }
 
     /// Between the record of a restart and the restart: what was seen meanwhile may speak against it.
@@ -240,6 +256,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
         if self.pass.interrupted() {
             return Err(Outcome::Interrupted);
         }
+        self.stage = Stage::Recorded;
         self.before = Progress { begun: true, ..self.progress.clone() };
         let now = self.pass.now();
         let window = self.service.failure_window;
@@ -381,11 +398,14 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// The attempt was made, and nobody can see whether it helped.
     fn cannot_tell(&self, why: Unknown) -> Outcome {
-        let text = format!(
-            "{} was {}, but it cannot be seen whether that helped: {why}",
-            self.service.name,
-            self.done()
-        );
+        let name = &self.service.name;
+        let text = match self.stage {
+            Stage::Recorded => format!("{name} was not restarted, since it cannot be seen: {why}"),
+            Stage::CleaningUp => format!("the cleanup of {name} was begun, and it was not restarted: {why}"),
+            Stage::Begun => {
+                format!("{name} was {}, but it cannot be seen whether that helped: {why}", self.done())
+            }
+        };
         self.pass.note(Some(&self.service.name), Level::Warning, &text);
         Outcome::Unknown(why)
     }
