@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Prints so many megabytes of log, for `recovery stats` to read: `log.sh MEGABYTES`.
-set -eu
+set -Eeu
+# Nothing ends without a word: set -e alone is silent.
+trap 'echo "bench/log.sh: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 
 # Fifty services looked at every minute: mostly healthy, some restarts, as the program writes its log.
 awk -v wanted="$(($1 * 1000000))" '

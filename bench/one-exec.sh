@@ -2,7 +2,9 @@
 # The same checks written by hand for speed, all in one `docker exec`, 16 side by side: what could be had at
 # best, with one listing of processes for all. It knows its checks in advance: `one-exec.sh CONFIG` prints the
 # script, for `docker exec -i C bash`.
-set -eu
+set -Eeu
+# Nothing ends without a word: set -e alone is silent.
+trap 'echo "bench/one-exec.sh: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 jq -r '
   "processes=$(ps -eo args=)",
   "say() { printf \"%s %s\\n\" \"$1\" \"$2\"; }",

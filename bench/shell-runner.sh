@@ -3,6 +3,7 @@
 #
 # shell-runner.sh CONFIG
 set -u
+trap 'echo "bench/shell-runner.sh: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 config=$1
 key() { jq -r --arg s "$service" ".services[\$s]$1" "$config"; }
 down=0

@@ -7,7 +7,9 @@
 # In it: systemd, systemctl, the docker client, a few tools, the shipped units, and the libraries of PROGRAM, which is
 # to be mounted as /usr/local/bin/recovery. A container of it needs CAP_SYS_ADMIN, a cgroup namespace of its own and
 # tmpfs on /run, and no --privileged. Quick where it is there already: it carries the checksum of its recipe as a label.
-set -euo pipefail
+set -Eeuo pipefail
+# Nothing ends without a word: set -e alone is silent.
+trap 'echo "systemd-image: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 umask 022
 
 here=$(cd "$(dirname "$0")" && pwd)

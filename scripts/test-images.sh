@@ -6,13 +6,19 @@
 #   recovery-test/busybox   nothing but busybox
 #   recovery-test/noshell   /httpd and its libraries: no shell, no tool
 #
+# RECOVERY_TEST_IMAGES is another word than `recovery-test` for their names, so that those of another busybox (the
+# first in PATH is taken, dynamic or static) can stand beside them.
+#
 # Quick where they are there already: each carries the checksum of its recipe as a label. Parallel runs wait
 # for each other. `--force` builds them anew.
-set -euo pipefail
+set -Eeuo pipefail
+# Nothing ends without a word: set -e alone is silent.
+trap 'echo "test-images: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 umask 022
 
 here=$(cd "$(dirname "$0")" && pwd)
 engine=${RECOVERY_TEST_ENGINE:-docker}
+names=${RECOVERY_TEST_IMAGES:-recovery-test}
 images=(debian dash busybox noshell)
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -71,7 +77,7 @@ programs() {
 libraries() {
   local root=$1 library
   shift
-  { ldd "$@" 2>/dev/null || true; } | grep -oE '/[^ ()]+\.so[^ ()]*' | sort -u | while read -r library; do
+  { ldd "$@" 2>/dev/null | grep -oE '/[^ ()]+\.so[^ ()]*' || true; } | sort -u | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
   done
@@ -122,7 +128,7 @@ command_of() {
 }
 
 recipe() {
-  { cat "$here/test-images.sh"; busybox 2>&1 | head -n 1; cat /etc/os-release 2>/dev/null; type -P wget || true; } |
+  { cat "$here/test-images.sh"; sha256sum < "$(type -P busybox)"; cat /etc/os-release 2>/dev/null; type -P wget || true; } |
     sha256sum | cut -c 1-16
 }
 
@@ -130,7 +136,7 @@ recipe() {
 built() {
   local labels
   labels=$("$engine" image inspect --format '{{index .Config.Labels "recovery.test.recipe"}}' \
-    "${images[@]/#/recovery-test/}" 2>/dev/null) || return 0
+    "${images[@]/#/$names/}" 2>/dev/null) || return 0
   sort -u <<< "$labels"
 }
 
@@ -151,8 +157,8 @@ main() {
       --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' \
       --change "LABEL recovery.test.recipe=$recipe" \
       --change "CMD $(command_of "$image")" \
-      - "recovery-test/$image:latest" 9>&- >/dev/null
-    echo "built recovery-test/$image" >&2
+      - "$names/$image:latest" 9>&- >/dev/null
+    echo "built $names/$image" >&2
   done
 }
 

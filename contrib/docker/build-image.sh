@@ -6,7 +6,9 @@
 #
 # In it: the program, the docker client, a shell and sleep (busybox), the libraries these load, and the machine's
 # roots of trust for https. With a registry at hand, use the Dockerfile.
-set -euo pipefail
+set -Eeuo pipefail
+# Nothing ends without a word: set -e alone is silent.
+trap 'echo "build-image: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 umask 022
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -121,6 +121,16 @@ pub struct ProcessRow {
     pub state: char,
     /// Arguments joined by single spaces; empty for kernel threads and zombies.
     pub command_line: String,
+    /// When it was started, in clock ticks since boot; 0 where that is not known.
+    pub started: u64,
+}
+
+impl ProcessRow {
+    /// Whether both are one process, perhaps seen in two namespaces under two ids.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.started != 0 && self.started == other.started && self.command_line == other.command_line
+    }
 }
 
 /// Judges a process check: a living process matches that is none of `ours`, nor descended from one.
@@ -157,7 +167,7 @@ mod tests {
     use super::*;
 
     fn row(pid: u32, ppid: u32, state: char, command_line: &str) -> ProcessRow {
-        ProcessRow { pid, ppid, state, command_line: command_line.into() }
+        ProcessRow { pid, ppid, state, command_line: command_line.into(), started: 0 }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod contrib_setups;
 mod contrib_sidecar;
 mod contrib_systemd_run;
 mod cron;
+mod docker_agent;
 mod docker_ahead;
 mod docker_chain;
 mod docker_containers;

@@ -12,4 +12,6 @@ mod contrib_logrotate;
 mod contrib_systemd;
 mod decisions;
 mod readme;
+
 mod reliability;
+mod scripts;

@@ -2,6 +2,7 @@
 //!
 //! It knows no process, pipe or clock. All time-outs are kept here; the agent has none.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::listing;
@@ -59,6 +60,7 @@ pub(super) struct Conversation<'a> {
     silent: bool,
     noise: Vec<u8>,
     orders: String,
+    checking: fn() -> Vec<ProcessRow>,
 }
 
 impl<'a> Conversation<'a> {
@@ -78,7 +80,13 @@ impl<'a> Conversation<'a> {
             silent: false,
             noise: Vec::new(),
             orders: String::new(),
+            checking: Vec::new,
         }
+    }
+
+    /// How to learn what belongs to the checking on the machine: a container may share its process ids.
+    pub(super) fn beside(self, checking: fn() -> Vec<ProcessRow>) -> Self {
+        Self { checking, ..self }
     }
 
     /// Whether the agent ever announced itself.
@@ -254,12 +262,25 @@ impl<'a> Conversation<'a> {
         let ours = |row: &ProcessRow| {
             row.pid == self.agent || row.command_line == agents || self.marked.contains(&row.pid)
         };
+        // Read only where something matches.
+        let foreign = OnceCell::new();
+        let foreign = || {
+            let machine = foreign.get_or_init(|| {
+                let ours = (self.checking)();
+                let is_ours = |row: &ProcessRow| ours.iter().any(|one| one.is_same(row));
+                rows.iter().filter(|row| !is_ours(row)).cloned().collect::<Vec<_>>()
+            });
+            machine.as_slice()
+        };
         for (slot, request) in self.slots.iter_mut().zip(self.requests) {
             if let Probe::Process { pattern } = &request.check.probe
                 && script::obstacle(request).is_none()
             {
                 let health = if complete {
-                    judge::process(pattern, &rows, &ours)
+                    match judge::process(pattern, &rows, &ours) {
+                        Health::Unhealthy(down) => Health::Unhealthy(down),
+                        _ => judge::process(pattern, foreign(), &ours),
+                    }
                 } else {
                     Health::Unknown(Unknown::CutOff("the listing of processes is not complete".into()))
                 };

@@ -50,15 +50,15 @@ fn stat(text: &[u8]) -> Option<(ProcessRow, usize)> {
     let name = &text[digits + 2..];
     let window = &name[..name.len().min(80)];
     let close = (0..window.len()).filter(|&i| name[i..].starts_with(b") ")).find_map(|i| {
-        let (state, ppid, length) = numbers(&name[i + 2..])?;
-        Some((i, state, ppid, length))
+        let (state, ppid, started, length) = numbers(&name[i + 2..])?;
+        Some((i, state, ppid, started, length))
     });
-    let (i, state, ppid, length) = close?;
-    let row = ProcessRow { pid, ppid, state, command_line: String::new() };
+    let (i, state, ppid, started, length) = close?;
+    let row = ProcessRow { pid, ppid, state, command_line: String::new(), started };
     Some((row, digits + 2 + i + 2 + length))
 }
 
-fn numbers(text: &[u8]) -> Option<(char, u32, usize)> {
+fn numbers(text: &[u8]) -> Option<(char, u32, u64, usize)> {
     let end = memchr::memchr(b'\n', &text[..text.len().min(1024)])?;
     let line = std::str::from_utf8(&text[..end]).ok()?;
     let mut words = line.split(' ');
@@ -70,7 +70,11 @@ fn numbers(text: &[u8]) -> Option<(char, u32, usize)> {
         && state.bytes().all(|b| b.is_ascii_alphabetic())
         && rest.len() >= 18
         && rest.iter().all(|word| numeric(word));
-    well_formed.then(|| (char::from(state.as_bytes()[0]), ppid, end + 1))
+    if !well_formed {
+        return None;
+    }
+    let started = rest[17].parse().unwrap_or(0);
+    Some((char::from(state.as_bytes()[0]), ppid, started, end + 1))
 }
 
 /// The process ids in lines `/proc/PID/environ`.

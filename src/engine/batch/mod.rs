@@ -108,7 +108,7 @@ fn converse(
         }
     };
     let line = Line::open(child, script::look(&nonce, &mark, requests));
-    let mut talk = Conversation::new(&nonce, requests);
+    let mut talk = Conversation::new(&nonce, requests).beside(super::host::of_the_checking);
     let why = speak(&line, &mut talk, interrupt, step);
     let nothing = matches!(why, Some(Unknown::CutOff(_))) && !talk.started();
     let (exit, stderr) = line.close(interrupt);

@@ -95,6 +95,36 @@ fn a_check_that_never_began_could_not_be_started() {
 }
 
 #[test]
+fn a_process_of_the_machine_s_own_checking_satisfies_no_check() {
+    let stat = |pid: u32, started: u64| format!("{pid} (x) S 1{} {started} 0 0 0", " 0".repeat(17));
+    let pass = || {
+        vec![crate::check::judge::ProcessRow {
+            pid: 900,
+            ppid: 1,
+            state: 'S',
+            command_line: "recovery run -s minio".into(),
+            started: 777,
+        }]
+    };
+    let mut by_name = check("");
+    by_name.probe = Probe::Process { pattern: regex::Regex::new("minio").unwrap() };
+    let name = ServiceName::new("svc").unwrap();
+    for (started, healthy) in [(777, false), (778, true)] {
+        let request = Request { service: &name, check: &by_name, env: &[], user: None };
+        let requests = [request];
+        let mut talk = Conversation::new(NONCE, &requests).beside(pass);
+        say(&mut talk, 0.1, "s 7 cat\nl");
+        talk.line(stat(7, 1).as_bytes(), at(0.1));
+        talk.line(b"sh\0-s\0:rcvy:\0Linux", at(0.1));
+        talk.line(stat(41, started).as_bytes(), at(0.1));
+        talk.line(b"recovery\0run\0-s\0minio\0Linux", at(0.1));
+        say(&mut talk, 0.2, "L\nG\nr");
+        let health = talk.looks(&Unknown::CutOff("end".into())).remove(0).health;
+        assert_eq!(health == Health::Healthy, healthy, "{started}: {health:?}");
+    }
+}
+
+#[test]
 fn an_agent_that_never_speaks_is_a_silent_engine() {
     converse(&[check("x")], |talk| {
         say(talk, 16.0, "");

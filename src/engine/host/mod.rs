@@ -23,6 +23,7 @@ use crate::check::{Health, Look, Unknown};
 use crate::config::model::{ClosedAtOnce, Probe};
 use crate::process::Interrupt;
 use processes::Processes;
+pub use processes::of_the_checking;
 
 /// Threads at most for checks that wait at a connection.
 const MOST_WAITING: usize = 64;

@@ -85,11 +85,40 @@ fn parse(pid: u32, stat: &[u8], command_line: &[u8]) -> Option<Seen> {
     let _group = fields.next()?;
     let session = fields.next()?.parse().unwrap_or(0);
     let has_terminal = fields.next()? != "0";
+    let started = fields.nth(14).and_then(|word| word.parse().ok()).unwrap_or(0);
     let line = String::from_utf8_lossy(command_line);
     let arguments: Vec<String> = line.trim_end_matches('\0').split('\0').map(str::to_owned).collect();
     let command_line = arguments.join(" ");
-    let row = ProcessRow { pid, ppid, state, command_line };
+    let row = ProcessRow { pid, ppid, state, command_line, started };
     (!row.command_line.trim().is_empty()).then_some(Seen { row, session, has_terminal, arguments })
+}
+
+/// Passes, what started them, and their clients of the engine, as a container sees them that shares the machine's
+/// process ids. Empty where they cannot be had.
+#[must_use]
+pub fn of_the_checking() -> Vec<ProcessRow> {
+    let (Ok(exe), Ok(Listing { seen, .. })) = (std::env::current_exe(), list()) else { return Vec::new() };
+    let passes = passes(&seen, &exe);
+    let mut left_out = passes_and_starters(&seen, &passes);
+    left_out.extend(clients(&seen, &passes));
+    seen.into_iter().map(|one| one.row).filter(|row| left_out.contains(&row.pid)).collect()
+}
+
+/// The children of passes, and theirs, that stayed in the pass's session: what a restart command started did not.
+fn clients(seen: &[Seen], passes: &[u32]) -> Vec<u32> {
+    let by_pid: HashMap<u32, &Seen> = seen.iter().map(|one| (one.row.pid, one)).collect();
+    let below_a_pass = |one: &&Seen| {
+        let mut at = by_pid.get(&one.row.ppid).copied();
+        for _ in 0..64 {
+            let Some(above) = at.filter(|above| above.session == one.session) else { return false };
+            if passes.contains(&above.row.pid) {
+                return true;
+            }
+            at = by_pid.get(&above.row.ppid).copied();
+        }
+        false
+    };
+    seen.iter().filter(below_a_pass).map(|one| one.row.pid).collect()
 }
 
 /// This pass, other ones, and their children that have not become another program yet.
@@ -196,6 +225,17 @@ mod tests {
             seen(62, 61, 61, b"recovery\0run\0--service\0minio\0"),
         ];
         assert_eq!(passes_and_starters(&all, &[62]), [62, 61, 60]);
+    }
+
+    #[test]
+    fn the_clients_of_a_pass_are_known_and_what_it_restarted_is_not_one() {
+        let all = [
+            seen(62, 61, 61, b"recovery\0"),
+            seen(63, 62, 61, b"docker\0exec\0-i\0be34\0sh\0"),
+            seen(64, 63, 61, b"ssh\0db1\0docker\0"),
+            seen(70, 62, 70, b"minio\0server\0"),
+        ];
+        assert_eq!(clients(&all, &[62]), [63, 64]);
     }
 
     #[test]
