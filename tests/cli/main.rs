@@ -3,7 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod agent_bytes;
 mod alerts_delivery;
 mod alerts_incident;
 mod alerts_invalid;

@@ -82,7 +82,12 @@ first() {
 }
 swallow() {
   [ "$rcvy_left" -lt 0 ] || return 0
-  if [ "$rcvy_cat" ]; then cat >/dev/null; else while read -r rcvy_x; do :; done; fi
+  case $rcvy_drain in
+  cat) cat ;;
+  dd) dd bs=65536 ;;
+  head) head -c 1000000000000 ;;
+  *) while read -r rcvy_x; do :; done ;;
+  esac >/dev/null 2>&1
 }
 # Lines cut by tools, which a shell alone takes seconds for. What fold breaks is not told from what the check
 # ended: so the line ends were written out before, as \001e, a \001 as \001a, and an X closes it all. That makes
@@ -200,6 +205,8 @@ rcvy_tools=
 for rcvy_x in bash curl wget nc cat; do has "$rcvy_x" && rcvy_tools="$rcvy_tools $rcvy_x"; done
 rcvy_cat= rcvy_bash= rcvy_first= rcvy_folds=
 case "$rcvy_tools " in *' cat '*) rcvy_cat=1 ;; esac
+rcvy_drain=
+for rcvy_x in cat dd head; do [ "$rcvy_drain" ] || ! has "$rcvy_x" || rcvy_drain=$rcvy_x; done
 rcvy_http=carry
 case "$rcvy_tools " in *' curl '*) rcvy_http=brief ;; esac
 case "$rcvy_tools " in *' bash '*) rcvy_bash=1 ;; esac

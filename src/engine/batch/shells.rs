@@ -386,3 +386,41 @@ fn a_check_finds_the_environment_of_its_image_and_nothing_of_ours_but_its_mark()
         }
     }
 }
+
+#[test]
+fn one_line_of_fifty_megabytes_is_swallowed_and_the_exit_code_counts() {
+    let (head, tr) = (process::find_program("head", &[]), process::find_program("tr", &[]));
+    let (Some(head), Some(tr)) = (head, tr) else { panic!("coreutils are needed") };
+    let flood = format!("{} -c 50000000 /dev/zero | {} '\\0' x; exit 3", head.display(), tr.display());
+    let machines: [(&str, &[&str]); 7] = [
+        ("dash", &["cat", "head", "sed", "fold"]),
+        ("dash", &["head"]),
+        ("dash", &["dd"]),
+        ("bash", &["cat"]),
+        ("bash", &["head"]),
+        ("busybox", &["cat"]),
+        ("busybox", &["dd"]),
+    ];
+    for (shell, tools) in machines {
+        let Some(machine) = Machine::new(shell, tools) else { continue };
+        for expect_json in [vec![], vec![JsonExpectation::new("$", Condition::Exists(true)).unwrap()]] {
+            let command = CustomCommand::Shell(flood.clone());
+            let probe = Probe::Custom { command, expect_json, missing_program: MissingProgram::Unknown };
+            let check = HealthCheck {
+                probe,
+                timeout: Duration::from_secs(60),
+                from: Vantage::Container,
+                interval: None,
+            };
+            let name = ServiceName::new("svc").unwrap();
+            let requests = [Request { service: &name, check: &check, env: &[], user: None }];
+            let nonce = format!("{:032x}", 7);
+            let line = Line::open(machine.start(&[]), script::look(&nonce, "flood", &requests));
+            let mut talk = Conversation::new(&nonce, &requests);
+            assert_eq!(speak(&line, &mut talk, &Interrupt::default(), &mut |_| {}), None, "{}", machine.what);
+            line.close(&Interrupt::default());
+            let (answer, _) = talk.answer(0).unwrap_or_else(|| panic!("{}: timed out", machine.what));
+            assert_eq!((answer.code, answer.out.truncated), (3, true), "{}", machine.what);
+        }
+    }
+}
