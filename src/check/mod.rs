@@ -40,7 +40,19 @@ pub enum Failure {
         /// `host:port`.
         to: String,
     },
-    /// Any other failure to connect or to speak (name resolution, TLS, protocol).
+    /// A certificate that was rejected, or no TLS where it was asked for.
+    Tls {
+        /// `host:port`.
+        to: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A name without address, where its owner says that this is a failure: see [`Unknown::Unresolved`].
+    Unresolved {
+        /// `host:port`.
+        to: String,
+    },
+    /// Any other failure to connect or to speak.
     Connection {
         /// `host:port`.
         to: String,
@@ -86,12 +98,23 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Whether the service itself gave this answer, so that it lives and no restart helps: it asks for
+    /// credentials, for patience, or shows a certificate.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::HttpStatus { status: 401 | 403 | 407 | 429, .. } | Self::Tls { .. })
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut { after } => write!(f, "timed out after {} s", after.as_secs_f64()),
             Self::Refused { to } => write!(f, "connection refused on {to}"),
             Self::Reset { to } => write!(f, "connection reset by {to}"),
+            Self::Tls { to, detail } => write!(f, "no trusted connection to {to}: {detail}"),
+            Self::Unresolved { to } => write!(f, "{}", Unknown::Unresolved { to: to.clone() }),
             Self::Connection { to, detail } => write!(f, "cannot talk to {to}: {detail}"),
             Self::HttpStatus { status, expected } => write!(f, "HTTP {status}, expected {expected}"),
             Self::HttpError => f.write_str("the server answered with an error"),
@@ -154,6 +177,11 @@ pub enum Unknown {
     Interrupted,
     /// An environment variable that the check needs is not set.
     MissingEnv(String),
+    /// The name of what is looked at has no address here.
+    Unresolved {
+        /// `host:port`.
+        to: String,
+    },
     /// Anything else, in words.
     Other(String),
 }
@@ -207,6 +235,7 @@ impl fmt::Display for Unknown {
             }
             Self::Interrupted => f.write_str("interrupted"),
             Self::MissingEnv(variable) => write!(f, "environment variable {variable} is not set"),
+            Self::Unresolved { to } => write!(f, "could not resolve the name of {to}"),
             Self::Other(text) => f.write_str(text),
         }
     }
