@@ -4,6 +4,7 @@
 //! How raw answers become these values is in [`judge`]; expectations over JSON are in [`expect`];
 //! how bad a failure is says [`severity`].
 
+pub mod endpoint;
 pub mod expect;
 pub mod judge;
 pub mod severity;
@@ -45,7 +46,7 @@ pub enum Failure {
         /// `host:port`.
         to: String,
         /// What is wrong.
-        detail: String,
+        why: Distrust,
     },
     /// A name without address, where its owner says that this is a failure: see [`Unknown::Unresolved`].
     Unresolved {
@@ -98,6 +99,42 @@ pub enum Failure {
     },
 }
 
+/// Why a connection with TLS is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Distrust {
+    /// The time of its certificate is over.
+    Expired,
+    /// The time of its certificate has not come.
+    NotYetValid,
+    /// It issued its certificate itself.
+    SelfSigned,
+    /// Its certificate is for another name.
+    OtherName,
+    /// Nobody who is trusted here issued its certificate.
+    UnknownIssuer,
+    /// Its certificate was revoked.
+    Revoked,
+    /// It does not speak TLS.
+    PlainText,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "its certificate has expired",
+            Self::NotYetValid => "its certificate is not valid yet",
+            Self::SelfSigned => "its certificate is self-signed",
+            Self::OtherName => "its certificate is for another name",
+            Self::UnknownIssuer => "its certificate was issued by nobody who is trusted here",
+            Self::Revoked => "its certificate was revoked",
+            Self::PlainText => "it answers without TLS",
+            Self::Other(text) => text,
+        })
+    }
+}
+
 impl Failure {
     /// Whether the service itself gave this answer, so that it lives and no restart helps: it asks for
     /// credentials, for patience, or shows a certificate.
@@ -113,7 +150,7 @@ impl fmt::Display for Failure {
             Self::TimedOut { after } => write!(f, "timed out after {} s", after.as_secs_f64()),
             Self::Refused { to } => write!(f, "connection refused on {to}"),
             Self::Reset { to } => write!(f, "connection reset by {to}"),
-            Self::Tls { to, detail } => write!(f, "no trusted connection to {to}: {detail}"),
+            Self::Tls { to, why } => write!(f, "no trusted connection to {to}: {why}"),
             Self::Unresolved { to } => write!(f, "{}", Unknown::Unresolved { to: to.clone() }),
             Self::Connection { to, detail } => write!(f, "cannot talk to {to}: {detail}"),
             Self::HttpStatus { status, expected } => write!(f, "HTTP {status}, expected {expected}"),

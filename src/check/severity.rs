@@ -153,6 +153,7 @@ fn of(failure: &Failure) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Distrust;
     use std::time::Duration;
 
     fn exit(code: i32) -> Failure {
@@ -185,15 +186,13 @@ mod tests {
             (exit(65), Severity::Critical),
             (exit(78), Severity::Critical),
         ] {
-            let rating = Rating { severity, life: Life::Doubtful };
-            assert_eq!(SeverityMap::default().of(&failure), rating, "{failure:?}");
+            assert_eq!(SeverityMap::default().of(&failure).severity, severity, "{failure:?}");
         }
     }
 
     #[test]
     fn what_answers_is_alive_unless_its_owner_says_otherwise() {
-        let tls =
-            || Failure::Tls { to: "localhost:443".into(), detail: "the certificate has expired".into() };
+        let tls = || Failure::Tls { to: "localhost:443".into(), why: Distrust::Expired };
         let map = SeverityMap {
             http_status: [(401, Severity::Recoverable), (429, Severity::Transient)].into(),
             tls: Some(Severity::Recoverable),

@@ -15,6 +15,7 @@ mod docker_dependants;
 mod docker_e2e;
 mod docker_engine;
 mod docker_gather;
+mod docker_http_matrix;
 mod docker_matrix;
 mod docker_people;
 mod docker_phone;

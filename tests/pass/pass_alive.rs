@@ -5,7 +5,7 @@
 
 use crate::world;
 
-use recovery::check::{Failure, Health, Unknown};
+use recovery::check::{Distrust, Failure, Health, Unknown};
 use recovery::config::model::Strategy;
 use recovery::decide::{Decision, NoWay};
 use recovery::engine::ContainerEnd;
@@ -18,7 +18,7 @@ fn http(status: u16) -> Health {
 }
 
 fn tls() -> Health {
-    Health::Unhealthy(Failure::Tls { to: "web:443".into(), detail: "the certificate has expired".into() })
+    Health::Unhealthy(Failure::Tls { to: "web:443".into(), why: Distrust::Expired })
 }
 
 fn unresolved() -> Health {

@@ -64,6 +64,10 @@ struct Slot {
     heard: Duration,
     marker: Option<Vec<u8>>,
     result: Option<(Health, Duration)>,
+    /// What its answer says for certain though it has not ended, and since when.
+    certain: Option<(Health, Duration)>,
+    /// So long was its answer when that was last asked.
+    weighed: usize,
     told: bool,
 }
 
@@ -178,6 +182,7 @@ impl<'a> Conversation<'a> {
                     slot.heard = now;
                     slot.keep(stream, bytes, line_end);
                 });
+                self.weigh(check, now);
             }
             Record::Exit { check, code } => self.with(check, |slot| slot.exit(code, now)),
             Record::Done { check, stream: Stream::Out } => self.done(check, 0),
@@ -334,10 +339,27 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Asks whether an answer is certain before its end, at each doubling of its length.
+    fn weigh(&mut self, check: usize, now: Duration) {
+        let (Some(slot), Some(request)) = (self.slots.get(check), self.requests.get(check)) else { return };
+        let size = slot.out.bytes.len() + slot.err.bytes.len();
+        let grown = size >= slot.weighed.saturating_mul(2) || slot.out.truncated;
+        if !grown || slot.certain.is_some() || !matches!(slot.state, State::Running { .. }) {
+            return;
+        }
+        let certain = verdict::certain(request, &self.has(), &slot.out, &slot.err);
+        self.with(check, |slot| {
+            slot.weighed = size;
+            slot.certain = certain.map(|health| (health, now));
+        });
+    }
+
     /// The agent has killed a check.
     fn killed(&mut self, check: usize, now: Duration) {
+        let (Some(slot), Some(request)) = (self.slots.get(check), self.requests.get(check)) else { return };
+        let certain = || verdict::certain(request, &self.has(), &slot.out, &slot.err);
+        let certain = slot.certain.as_ref().map(|(health, _)| health.clone()).or_else(certain);
         let Some(slot) = self.slots.get_mut(check) else { return };
-        let Some(request) = self.requests.get(check) else { return };
         match slot.state {
             State::Condemned { began, .. } => {
                 let took = now.saturating_sub(began);
@@ -347,7 +369,7 @@ impl<'a> Conversation<'a> {
                 } else if slot.could_not_fork() {
                     Health::Unknown(Unknown::CannotFork("the container".into()))
                 } else {
-                    Health::Unhealthy(Failure::TimedOut { after })
+                    certain.unwrap_or(Health::Unhealthy(Failure::TimedOut { after }))
                 };
                 slot.conclude(health, took);
             }
@@ -451,6 +473,8 @@ impl Slot {
             heard: Duration::ZERO,
             marker: None,
             result: None,
+            certain: None,
+            weighed: 0,
             told: false,
         }
     }
@@ -480,7 +504,10 @@ impl Slot {
         match self.state {
             State::Waiting | State::Over => None,
             State::Ordered { at } => Some(at + ANSWER),
-            State::Running { began, .. } => Some(began.saturating_add(timeout)),
+            State::Running { began, .. } => {
+                let end = began.saturating_add(timeout);
+                Some(self.certain.as_ref().map_or(end, |(_, since)| end.min(*since + DRAIN)))
+            }
             State::Draining { ended, hunted: false, .. } => Some(ended + DRAIN),
             State::Draining { .. } => Some(self.heard + SILENCE),
             State::Condemned { at, .. } => Some(at + ANSWER.max(timeout / 2)),
