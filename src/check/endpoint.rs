@@ -87,7 +87,13 @@ impl Endpoint {
             return None;
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
-        Some(Self { scheme, host: host.to_ascii_lowercase(), named_port, target: format!("{slash}{target}"), user })
+        Some(Self {
+            scheme,
+            host: host.to_ascii_lowercase(),
+            named_port,
+            target: format!("{slash}{target}"),
+            user,
+        })
     }
 
     /// Its port.

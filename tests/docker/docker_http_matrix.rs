@@ -3,15 +3,17 @@
 
 use crate::common;
 
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 
-use common::docker::{Container, require_docker};
+use common::docker::{Container, require_docker, skipped};
 use common::fixture::Fixture;
 use common::http_rows::{Row, logged, named_rows, rough_rows, six_and_closed, tls_rows};
 use common::inside::observed;
 use common::rough_http::{self, Ending, Kind, Tool};
 use common::server::Server;
 use common::tls::Certificates;
+use serde_json::json;
 
 /// The tool that an image looks with: GNU wget is there only where the machine has one.
 fn tool_of(container: &Container) -> Tool {
@@ -63,8 +65,7 @@ fn in_image(image: &str) {
         rows.push((name, check, verdict));
     }
     if let Some(six) = six {
-        let check =
-            serde_json::json!({"type": "http", "endpoint": format!("http://both.test:{six}/status/200")});
+        let check = json!({"type": "http", "endpoint": format!("http://both.test:{six}/status/200")});
         rows.push(("http-other-loopback".to_owned(), check, rough_http::Verdict::Passes));
     }
     let has = |tool: &str| container.exec(&["sh", "-c", &format!("command -v {tool}")]).code == 0;
@@ -100,6 +101,28 @@ fn every_answer_and_name_comes_out_with_dash_and_wget() {
 #[test]
 fn every_answer_and_name_comes_out_with_nothing_but_busybox() {
     in_image("busybox");
+}
+
+/// A resolver that never answers is no service that does not; a tool that is not told to say so is killed.
+#[test]
+fn a_resolver_that_hangs_is_no_service_that_does() {
+    let Some(docker) = require_docker() else { return };
+    // Only root may take that port; the containers share this machine's loopback.
+    let Ok(_silent) = UdpSocket::bind("127.77.0.53:53") else { return skipped("port 53 cannot be had") };
+    let resolver = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(resolver.path(), "nameserver 127.77.0.53\noptions timeout:30\n").expect("written");
+    std::fs::set_permissions(resolver.path(), PermissionsExt::from_mode(0o644)).expect("readable");
+    let resolver = format!("{}:/etc/resolv.conf:ro", resolver.path().display());
+    let check = json!({"type": "http", "endpoint": "http://db.example/", "timeout_seconds": 3});
+    let verdict = rough_http::Verdict::CannotTell("could not resolve the name of db.example:80");
+    // curl and GNU wget: the others are killed before they say what they waited for.
+    for image in ["debian", "dash"] {
+        let container = Container::start(docker, image, &["--network=host", "--volume", &resolver], &[]);
+        let mut fixture = Fixture::new();
+        fixture.service("silence", observed(&container, check.clone()));
+        fixture.pass().expect_code(69);
+        logged(&fixture.log(), &[("silence".to_owned(), check.clone(), verdict)]);
+    }
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
     let headers = endpoint::headers(probe, &endpoint).unwrap_or_default();
     let read = reads_body(&request.check.probe);
     let names_host = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let config = curl_config(probe, &endpoint, &headers, seconds(request));
+    let config = curl_config(probe, &endpoint, &headers, request);
     let curl = |more: &str| {
         let config = quote(&format!("{config}{more}"));
         format!("printf '%s' {config} 3>&- 4>&- | ( LC_ALL=C {mark} exec curl -q -K - ) 3>&- 4>&-")
@@ -211,7 +211,7 @@ fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
     };
     let words: Vec<String> = headers.iter().map(|(name, value)| quote(&format!("{name}: {value}"))).collect();
     let values = format!(
-        "LC_ALL=C RCVY_U={} RCVY_N={} RCVY_R={} RCVY_D={} RCVY_M={} RCVY_O={} RCVY_K={} {mark}",
+        "LC_ALL=C RCVY_U={} RCVY_N={} RCVY_R={} RCVY_D={} RCVY_M={} RCVY_O={} RCVY_K={} RCVY_L={:.1} {mark}",
         quote(&endpoint.url()),
         quote(&endpoint.host),
         quote(&if names_host { String::new() } else { endpoint.authority() }),
@@ -219,6 +219,7 @@ fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
         quote(&probe.method),
         if read { "-" } else { "/dev/null" },
         if probe.tls_verify { "''" } else { "1" },
+        to_connect(request),
     );
     format!(
         "case $tools in\n\
@@ -227,6 +228,11 @@ fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
          esac",
         words.join(" ")
     )
+}
+
+/// Until a tool gives a connection up, in seconds: soon enough to say whether it waited for a name.
+fn to_connect(request: &Request<'_>) -> f64 {
+    (request.check.timeout.as_secs_f64() * 0.9).max(0.1)
 }
 
 /// Where the body is read: after its head and as it comes, decoded if it is compressed all the same.
@@ -239,9 +245,15 @@ fn seconds(request: &Request<'_>) -> u64 {
 }
 
 /// All settings by standard input: no URL and no secret in any argument list.
-fn curl_config(probe: &HttpProbe, endpoint: &Endpoint, headers: &[(String, String)], seconds: u64) -> String {
+fn curl_config(
+    probe: &HttpProbe,
+    endpoint: &Endpoint,
+    headers: &[(String, String)],
+    request: &Request<'_>,
+) -> String {
     let mut text = String::from("silent\nshow-error\ngloboff\nnoproxy = \"*\"\n");
-    let _ = writeln!(text, "max-time = {seconds}\nurl = {}", curl_quote(&endpoint.url()));
+    let _ = writeln!(text, "max-time = {}\nconnect-timeout = {:.1}", seconds(request), to_connect(request));
+    let _ = writeln!(text, "url = {}", curl_quote(&endpoint.url()));
     if probe.method != "HEAD" {
         let _ = writeln!(text, "request = {}", curl_quote(&probe.method));
     }
@@ -249,6 +261,11 @@ fn curl_config(probe: &HttpProbe, endpoint: &Endpoint, headers: &[(String, Strin
         // "name:" would remove the header, "name;" sends it empty.
         let line = if value.trim().is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         let _ = writeln!(text, "header = {}", curl_quote(&line));
+    }
+    // What curl sends with a method of its own it sends without a length, which some servers want.
+    let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if matches!(probe.method.as_str(), "POST" | "PUT" | "PATCH") && !has_length {
+        text.push_str("header = \"Content-Length: 0\"\n");
     }
     if !probe.tls_verify {
         text.push_str("insecure\n");

@@ -16,6 +16,7 @@ case $(wget --version 2>&1) in
   echo rcvy:gnu >&2
   case $h in *--no-config*) set -- --no-config "$@" ;; esac
   case $h in *--no-hsts*) set -- --no-hsts "$@" ;; esac
+  case $h in *--dns-timeout*) set -- --dns-timeout="$RCVY_L" "$@" ;; esac
   if [ "$RCVY_O" = - ]; then
     set -- --content-on-error "$@"
     case $h in *--compression*)

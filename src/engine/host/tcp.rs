@@ -2,9 +2,11 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::bounded;
+use super::bounded::{self, Stopped};
 use crate::check::{Failure, Health, Unknown};
 use crate::process::Interrupt;
 
@@ -12,10 +14,15 @@ use crate::process::Interrupt;
 pub fn look(host: &str, port: u16, timeout: Duration, interrupt: &Interrupt) -> Health {
     let to = address(host, port);
     let name = host.trim_matches(['[', ']']).to_owned();
-    let outcome = bounded::run(timeout, interrupt, move || connect(&name, port, Instant::now() + timeout));
+    let resolved = Resolved::default();
+    let seen = resolved.clone();
+    let outcome = bounded::run(timeout, interrupt, move || {
+        connect(&name, port, Instant::now() + timeout, &seen).map(drop)
+    });
     match outcome {
-        Ok(Ok(_)) => Health::Healthy,
+        Ok(Ok(())) => Health::Healthy,
         Ok(Err(error)) => health(&error, to, timeout),
+        Err(Stopped::TimedOut) if !resolved.is_set() => Health::Unknown(Unknown::Unresolved { to }),
         Err(stopped) => stopped.health(timeout),
     }
 }
@@ -29,9 +36,26 @@ pub fn address(host: &str, port: u16) -> String {
     }
 }
 
+/// Whether the name has been resolved: a resolver that hangs is no service that does.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved(Arc<AtomicBool>);
+
+impl Resolved {
+    /// It has.
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Connects to the first address that accepts. What it tells where none does is the most telling of their errors.
-pub fn connect(host: &str, port: u16, end: Instant) -> std::io::Result<TcpStream> {
+pub fn connect(host: &str, port: u16, end: Instant, resolved: &Resolved) -> std::io::Result<TcpStream> {
     let addresses = addresses(host, port)?;
+    resolved.set();
     let mut worst = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
     for (tried, address) in addresses.iter().enumerate() {
         // A silent first address must leave time for the others.

@@ -42,7 +42,9 @@ fn no_answer(asked: &Asked<'_>, code: i32, said: &str) -> Health {
         6 => asked.unresolved(),
         // Newer versions say "Couldn't connect to server" of a refusal, too.
         7 if words::says(&low, &["no route", "unreachable"]) => asked.connection(detail(said, code)),
+        7 if low.contains("timed out") => asked.timed_out(),
         7 => asked.refused(),
+        28 if low.contains("resolving") => asked.unresolved(),
         28 => asked.timed_out(),
         1 if low.contains("http/0.9") => asked.no_http(),
         8 => asked.no_http(),

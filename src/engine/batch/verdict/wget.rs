@@ -74,6 +74,9 @@ fn without_status(asked: &Asked<'_>, answer: &Answer, said: &str, low: &str) -> 
     if low.contains("refused") {
         return asked.refused();
     }
+    if says(low, &["no route to host", "unreachable", "can't connect to"]) && !low.contains("timed out") {
+        return asked.connection(detail(said, answer.code));
+    }
     if https && !says(low, &["timed out", "usage:"]) {
         return match words::tls(low) {
             // Where openssl makes the connection for it, nobody says what became of that.

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use self::answer::{Answer, Wanted};
 use self::stream::Timed;
-use super::{bounded, tcp};
+use super::bounded::{self, Stopped};
+use super::tcp::{self, Resolved};
 use crate::check::endpoint::{self, Endpoint, Scheme};
 use crate::check::judge::{self, LONG_CAP};
 use crate::check::{Failure, Health, Unknown};
@@ -32,8 +33,12 @@ pub fn look(probe: &HttpProbe, timeout: Duration, interrupt: &Interrupt) -> Heal
     };
     let probe = probe.clone();
     let limit = timeout.saturating_add(ALLOWANCE);
-    bounded::run(limit, interrupt, move || asked.answer(&probe))
-        .unwrap_or_else(|stopped| stopped.health(timeout))
+    let (resolved, to) = (asked.resolved.clone(), asked.endpoint.to());
+    match bounded::run(limit, interrupt, move || asked.answer(&probe)) {
+        Ok(health) => health,
+        Err(Stopped::TimedOut) if !resolved.is_set() => Health::Unknown(Unknown::Unresolved { to }),
+        Err(stopped) => stopped.health(timeout),
+    }
 }
 
 /// A request that is ready to be sent.
@@ -41,6 +46,7 @@ struct Asked {
     endpoint: Endpoint,
     text: String,
     timeout: Duration,
+    resolved: Resolved,
 }
 
 impl Asked {
@@ -68,7 +74,7 @@ impl Asked {
             let _ = write!(text, "{name}: {value}\r\n");
         }
         text.push_str("\r\n");
-        Ok(Self { endpoint, text, timeout })
+        Ok(Self { endpoint, text, timeout, resolved: Resolved::default() })
     }
 
     fn answer(&self, probe: &HttpProbe) -> Health {
@@ -80,7 +86,8 @@ impl Asked {
 
     fn ask(&self, probe: &HttpProbe) -> Result<Answer, Trouble> {
         let end = Instant::now() + self.timeout;
-        let stream = tcp::connect(&self.endpoint.host, self.endpoint.port(), end).map_err(Trouble::Io)?;
+        let stream = tcp::connect(&self.endpoint.host, self.endpoint.port(), end, &self.resolved)
+            .map_err(Trouble::Io)?;
         let stream = Timed::new(stream, end);
         let wanted = Wanted::of(probe);
         match self.endpoint.scheme {
