@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::check::severity::Severity;
+use crate::check::severity::{Life, Rating};
 use crate::clock::Timestamp;
 use crate::config::model::Strategy;
 use crate::state::{Attempt, AttemptResult, Chain, ServiceState};
@@ -81,11 +81,11 @@ pub fn chain(state: &ServiceState, now: Timestamp, window: Duration) -> Option<&
 }
 
 /// Records a step that is about to be made. The `first` one of a pass begins the chain at its top, and where
-/// the window of the last chain is over, a new one.
+/// the window of the last chain is over, a new one. What lives and answers does not count for its escalation.
 pub fn step(
     state: &mut ServiceState,
     step: Strategy,
-    severity: Severity,
+    rating: Rating,
     first: bool,
     now: Timestamp,
     window: Duration,
@@ -94,7 +94,7 @@ pub fn step(
         state.chain = Some(Chain {
             began: now,
             looks: 0,
-            severity,
+            severity: rating.severity,
             steps: vec![],
             fell_back: false,
             degraded_since: None,
@@ -102,9 +102,9 @@ pub fn step(
         });
     }
     let Some(chain) = &mut state.chain else { return };
-    chain.severity = severity;
+    chain.severity = rating.severity;
     if first {
-        chain.looks = chain.looks.saturating_add(1);
+        chain.looks = chain.looks.saturating_add(u32::from(rating.life == Life::Doubtful));
         chain.steps.clear();
         // A fallback that is gone with its container may be run again.
         chain.fell_back &= chain.degraded_since.is_none();

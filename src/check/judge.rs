@@ -19,6 +19,21 @@ pub struct Output {
     pub truncated: bool,
 }
 
+/// Whether an expectation reads the body of the answer.
+#[must_use]
+pub fn reads_body(probe: &HttpProbe) -> bool {
+    probe.expect_body.is_some() || !probe.expect_json.is_empty()
+}
+
+/// A body that did not come whole, for that reason, must do as it is: what is missed in it may have been to come.
+#[must_use]
+pub fn unless_cut(health: Health, cut: Option<Health>) -> Health {
+    match (health, cut) {
+        (Health::Unhealthy(Failure::Expectation(_)), Some(cut)) => cut,
+        (health, _) => health,
+    }
+}
+
 /// Judges an HTTP answer whose status is known.
 #[must_use]
 pub fn http(probe: &HttpProbe, status: u16, body: &Output) -> Health {
@@ -26,13 +41,13 @@ pub fn http(probe: &HttpProbe, status: u16, body: &Output) -> Health {
         let expected = probe.expect_status.text.clone();
         return Health::Unhealthy(Failure::HttpStatus { status, expected });
     }
-    let read = probe.expect_body.is_some() || !probe.expect_json.is_empty();
-    if read && body.truncated {
+    let contains = |text: &String| memchr::memmem::find(&body.bytes, text.as_bytes()).is_some();
+    let missing = probe.expect_body.as_ref().filter(|text| !contains(text));
+    // What was found early stands there, however much follows.
+    if body.truncated && (missing.is_some() || !probe.expect_json.is_empty()) {
         return Health::Unknown(Unknown::OutputTooLarge { cap: LONG_CAP });
     }
-    if let Some(text) = &probe.expect_body
-        && memchr::memmem::find(&body.bytes, text.as_bytes()).is_none()
-    {
+    if let Some(text) = missing {
         return Health::Unhealthy(Failure::Expectation(format!("the body does not contain {text:?}")));
     }
     expectations(&probe.expect_json, body)

@@ -5,6 +5,7 @@
 //! [`missing`] tells a check that could not look from a service that is down;
 //! how bad a failure is says [`severity`]. What may cost much to judge becomes a [`question`].
 
+pub mod endpoint;
 pub mod expect;
 pub mod judge;
 pub mod missing;
@@ -46,7 +47,19 @@ pub enum Failure {
         /// `host:port`.
         to: String,
     },
-    /// Any other failure to connect or to speak (name resolution, TLS, protocol).
+    /// A certificate that was rejected, or no TLS where it was asked for.
+    Tls {
+        /// `host:port`.
+        to: String,
+        /// What is wrong.
+        why: Distrust,
+    },
+    /// A name without address, where its owner says that this is a failure: see [`Unknown::Unresolved`].
+    Unresolved {
+        /// `host:port`.
+        to: String,
+    },
+    /// Any other failure to connect or to speak.
     Connection {
         /// `host:port`.
         to: String,
@@ -94,12 +107,59 @@ pub enum Failure {
     },
 }
 
+/// Why a connection with TLS is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Distrust {
+    /// The time of its certificate is over.
+    Expired,
+    /// The time of its certificate has not come.
+    NotYetValid,
+    /// It issued its certificate itself.
+    SelfSigned,
+    /// Its certificate is for another name.
+    OtherName,
+    /// Nobody who is trusted here issued its certificate.
+    UnknownIssuer,
+    /// Its certificate was revoked.
+    Revoked,
+    /// It does not speak TLS.
+    PlainText,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "its certificate has expired",
+            Self::NotYetValid => "its certificate is not valid yet",
+            Self::SelfSigned => "its certificate is self-signed",
+            Self::OtherName => "its certificate is for another name",
+            Self::UnknownIssuer => "its certificate was issued by nobody who is trusted here",
+            Self::Revoked => "its certificate was revoked",
+            Self::PlainText => "it answers without TLS",
+            Self::Other(text) => text,
+        })
+    }
+}
+
+impl Failure {
+    /// Whether the service itself gave this answer, so that it lives and no restart helps: it asks for
+    /// credentials, for patience, or shows a certificate.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::HttpStatus { status: 401 | 403 | 407 | 429, .. } | Self::Tls { .. })
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut { after } => write!(f, "timed out after {} s", after.as_secs_f64()),
             Self::Refused { to } => write!(f, "connection refused on {to}"),
             Self::Reset { to } => write!(f, "connection reset by {to}"),
+            Self::Tls { to, why } => write!(f, "no trusted connection to {to}: {why}"),
+            Self::Unresolved { to } => write!(f, "{}", Unknown::Unresolved { to: to.clone() }),
             Self::Connection { to, detail } => write!(f, "cannot talk to {to}: {detail}"),
             Self::HttpStatus { status, expected } => write!(f, "HTTP {status}, expected {expected}"),
             Self::HttpError => f.write_str("the server answered with an error"),
@@ -169,6 +229,11 @@ pub enum Unknown {
     Interrupted,
     /// An environment variable that the check needs is not set.
     MissingEnv(String),
+    /// The name of what is looked at has no address here.
+    Unresolved {
+        /// `host:port`.
+        to: String,
+    },
     /// Anything else, in words.
     Other(String),
 }
@@ -233,6 +298,7 @@ impl fmt::Display for Unknown {
             ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::MissingEnv(variable) => write!(f, "environment variable {variable} is not set"),
+            Self::Unresolved { to } => write!(f, "could not resolve the name of {to}"),
             Self::Other(text) => f.write_str(text),
         }
     }

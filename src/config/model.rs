@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::expect::JsonExpectation;
-use crate::check::severity::{Severity, SeverityMap};
+use crate::check::severity::{Life, Rating, Severity, SeverityMap};
 
 /// A service's name: letters, digits, `.`, `_`, `-`, at most 128, not starting with `.` or `-`.
 /// It is used as a file name.
@@ -148,6 +148,9 @@ pub struct Strategies {
     pub recoverable: Vec<Strategy>,
     /// Of [`Severity::Critical`].
     pub critical: Vec<Strategy>,
+    /// Of [`Severity::Critical`] where the service itself answered: nothing, unless the file has a chain for
+    /// critical failures.
+    pub alive: Vec<Strategy>,
 }
 
 impl Strategies {
@@ -158,13 +161,18 @@ impl Strategies {
     /// Unless the file says otherwise.
     pub const CRITICAL: [Strategy; 1] = [Strategy::Fallback];
 
-    /// The chain for that severity.
+    /// Of what is over by itself, of a service that itself said so: to wait is all that helps.
+    pub const BUSY: [Strategy; 1] = [Strategy::Retry];
+
+    /// The chain for a failure so rated.
     #[must_use]
-    pub fn of(&self, severity: Severity) -> &[Strategy] {
-        match severity {
-            Severity::Transient => &self.transient,
-            Severity::Recoverable => &self.recoverable,
-            Severity::Critical => &self.critical,
+    pub fn of(&self, rating: Rating) -> &[Strategy] {
+        match (rating.life, rating.severity) {
+            (Life::Doubtful, Severity::Transient) => &self.transient,
+            (Life::Doubtful, Severity::Recoverable) => &self.recoverable,
+            (Life::Doubtful, Severity::Critical) => &self.critical,
+            (Life::Alive, Severity::Transient | Severity::Recoverable) => &Self::BUSY,
+            (Life::Alive, Severity::Critical) => &self.alive,
         }
     }
 }

@@ -89,9 +89,12 @@ impl<'a, 't> PolicyKeys<'a, 't> {
 
     /// The policy that these keys and the defaults make.
     pub(super) fn policy(&self, defaults: &Self) -> Policy {
+        let written = |pick: fn(&ChainKeys) -> &Option<Vec<Strategy>>| {
+            let of = |keys: &Self| keys.strategies.as_ref().and_then(|(chains, _)| pick(chains).clone());
+            of(self).or_else(|| of(defaults))
+        };
         let chain = |pick: fn(&ChainKeys) -> &Option<Vec<Strategy>>, otherwise: &[Strategy]| {
-            let written = |keys: &Self| keys.strategies.as_ref().and_then(|(chains, _)| pick(chains).clone());
-            written(self).or_else(|| written(defaults)).unwrap_or_else(|| otherwise.to_vec())
+            written(pick).unwrap_or_else(|| otherwise.to_vec())
         };
         let text = |pick: fn(&Self) -> &Option<(String, Field<'a, 't>)>| {
             pick(self).as_ref().or(pick(defaults).as_ref()).map(|(text, _)| text.clone())
@@ -110,6 +113,7 @@ impl<'a, 't> PolicyKeys<'a, 't> {
                 transient: chain(|keys| &keys.transient, &Strategies::TRANSIENT),
                 recoverable: chain(|keys| &keys.recoverable, &Strategies::RECOVERABLE),
                 critical: chain(|keys| &keys.critical, &Strategies::CRITICAL),
+                alive: written(|keys| &keys.critical).unwrap_or_default(),
             },
             retry: Retry {
                 attempts: retry(|retry| retry.attempts).unwrap_or(4),
@@ -123,10 +127,11 @@ impl<'a, 't> PolicyKeys<'a, 't> {
     }
 }
 
-/// `{"exit_codes": {"3": "critical"}, "http_status": {"507": "critical"}}`
+/// `{"exit_codes": {"3": "critical"}, "http_status": {"507": "critical"}, "tls": "recoverable"}`
 fn severity(field: &Field<'_, '_>) -> Option<SeverityMap> {
     let section = field.section()?;
-    section.only(&["exit_codes", "http_status"]);
+    section.only(&["exit_codes", "http_status", "tls", "unresolved"]);
+    let word = |key: &str| section.get(key).and_then(|field| field.word(&SEVERITIES));
     let numbers = |key: &str, min: u16, max: u16| -> Vec<(u16, Severity)> {
         let entries = section.get(key).and_then(|field| field.section()).map(|section| section.entries());
         let entry = |(key, _, value): (&str, usize, Field<'_, '_>)| {
@@ -142,6 +147,8 @@ fn severity(field: &Field<'_, '_>) -> Option<SeverityMap> {
     Some(SeverityMap {
         exit_codes: exit_codes.into_iter().map(|(code, severity)| (i32::from(code), severity)).collect(),
         http_status: numbers("http_status", 100, 599).into_iter().collect(),
+        tls: word("tls"),
+        unresolved: word("unresolved"),
     })
 }
 

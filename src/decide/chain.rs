@@ -3,7 +3,7 @@
 
 use super::{Action, Asked, Considered, Decision, Facts, NoWay, Situation, Verdict};
 use crate::check::Health;
-use crate::check::severity::Severity;
+use crate::check::severity::{Life, Rating, Severity};
 use crate::config::model::{ContainerStart, RestartMethod, Service, Strategy};
 use crate::engine::ContainerEnd;
 
@@ -11,10 +11,35 @@ use crate::engine::ContainerEnd;
 /// where the look found none.
 #[must_use]
 pub fn severity(service: &Service, facts: &Facts<'_>) -> Option<Severity> {
+    let rating = rating(service, facts)?;
+    Some(facts.worst.map_or(rating.severity, |worst| rating.severity.max(worst)))
+}
+
+/// The chain for the failure that was seen; `None` where the look found none.
+#[must_use]
+pub fn strategies<'a>(service: &'a Service, facts: &Facts<'_>) -> Option<&'a [Strategy]> {
+    let rating = rating(service, facts)?;
+    Some(service.policy.strategies.of(match rating.life {
+        // What was tried before against something worse makes no living service a dead one.
+        Life::Alive => rating,
+        Life::Doubtful => Rating { severity: severity(service, facts)?, ..rating },
+    }))
+}
+
+/// The failure by itself, with what its repetition makes of it: what answers does not get worse by it.
+fn rating(service: &Service, facts: &Facts<'_>) -> Option<Rating> {
     let Health::Unhealthy(failure) = facts.health else { return None };
-    let severity = service.policy.severity.of(failure);
-    let severity = if is_escalated(service, facts) { severity.escalated() } else { severity };
-    Some(facts.worst.map_or(severity, |worst| severity.max(worst)))
+    let rating = service.policy.severity.of(failure);
+    Some(match rating.life {
+        Life::Doubtful if is_escalated(service, facts) => {
+            Rating { severity: rating.severity.escalated(), ..rating }
+        }
+        Life::Doubtful | Life::Alive => rating,
+    })
+}
+
+fn is_alive(service: &Service, facts: &Facts<'_>) -> bool {
+    service.policy.severity.life(facts.health) == Life::Alive
 }
 
 fn is_escalated(service: &Service, facts: &Facts<'_>) -> bool {
@@ -23,8 +48,7 @@ fn is_escalated(service: &Service, facts: &Facts<'_>) -> bool {
 
 /// The next step, or why there is none.
 pub(super) fn next(service: &Service, facts: &Facts<'_>, considered: &mut Vec<Considered>) -> Decision {
-    let severity = severity(service, facts).unwrap_or(Severity::Recoverable);
-    let steps = left(service.policy.strategies.of(severity), facts.made);
+    let steps = left(strategies(service, facts).unwrap_or_default(), facts.made);
     let answers: Vec<Result<Decision, Decision>> =
         steps.iter().map(|&step| make(step, service, facts)).collect();
     // To look again is worth nothing where it is known that nothing can follow.
@@ -46,7 +70,7 @@ pub(super) fn next(service: &Service, facts: &Facts<'_>, considered: &mut Vec<Co
         return decision.clone();
     }
     considered.push(Considered { what: Asked::End, verdict: Verdict::Matches });
-    nothing(service, facts, severity, &answers)
+    nothing(service, facts, &answers)
 }
 
 /// What stays of a chain after these steps were made, whichever chain they were made of.
@@ -63,14 +87,12 @@ fn left(chain: &[Strategy], made: &[Strategy]) -> Vec<Strategy> {
 }
 
 /// Where no step is left that can be made: what the first one failed for says most.
-fn nothing(
-    service: &Service,
-    facts: &Facts<'_>,
-    severity: Severity,
-    answers: &[Result<Decision, Decision>],
-) -> Decision {
+fn nothing(service: &Service, facts: &Facts<'_>, answers: &[Result<Decision, Decision>]) -> Decision {
     if !facts.made.is_empty() {
         return Decision::Exhausted;
+    }
+    if is_alive(service, facts) && answers.is_empty() {
+        return Decision::NoWay(NoWay::Alive);
     }
     let used_up = service.max_failures > 0 && facts.attempts >= service.max_failures;
     if is_escalated(service, facts) && used_up {
@@ -80,6 +102,7 @@ fn nothing(
     let says_much =
         |why: &&Decision| !matches!(why, Decision::OutOfTime | Decision::NoWay(NoWay::NoFallback));
     let time_is_over = reasons().find(|why| **why == Decision::OutOfTime);
+    let severity = severity(service, facts).unwrap_or(Severity::Recoverable);
     let nothing_there = Decision::NoWay(NoWay::NoStrategy(severity));
     let used_up = reasons().find(|why| matches!(why, Decision::GiveUp { .. }));
     used_up.or_else(|| reasons().find(says_much)).or(time_is_over).cloned().unwrap_or(nothing_there)

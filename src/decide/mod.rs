@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::config::model::{Service, ServiceName, Strategy};
 use crate::engine::{ContainerEnd, Keeper, Sign};
 
-pub use chain::severity;
+pub use chain::{severity, strategies};
 
 /// What is known of one service when it is decided about.
 #[derive(Debug, Clone)]
@@ -228,6 +228,8 @@ pub enum NoWay {
     Kept(Keeper),
     /// Its strategies for a failure of this severity have nothing that can be done.
     NoStrategy(Severity),
+    /// It answered itself, and nothing is to be tried against such an answer.
+    Alive,
     /// It has no container that could be restarted.
     NoContainer,
     /// Its container was started or restarted in this pass already.
@@ -338,6 +340,7 @@ impl fmt::Display for NoWay {
             Self::NoStrategy(severity) => {
                 return write!(f, "no strategy is left for a {severity} failure, a person must act");
             }
+            Self::Alive => "it lives and answers, so that no restart helps: a person must act",
             Self::NoContainer => "it has no container to restart",
             Self::ContainerSpent => "its container had its one restart of this pass",
             Self::NoFallback => "it has no fallback_cmd",

@@ -212,7 +212,11 @@ fn observe_now(pass: &Pass<'_>, at: Option<&ContainerRef>, services: &[&Service]
     let target = at.map_or(Target::Machine, |at| Target::Container(at.clone()));
     let looks = pass.world.engine.observe(&target, &requests);
     debug_assert_eq!(looks.len(), services.len());
-    looks
+    let judged = |(look, service): (Look, &&Service)| Look {
+        health: service.policy.severity.judged(look.health),
+        ..look
+    };
+    looks.into_iter().zip(services).map(judged).collect()
 }
 
 /// Containers about which a decision will want to know more: those that do not run, and those of

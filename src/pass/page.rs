@@ -7,7 +7,7 @@ use super::sight::{Place, Sight};
 use super::{Report, Summary, say};
 use crate::alert::mask::mask;
 use crate::alert::text::timestamp;
-use crate::check::severity::Severity;
+use crate::check::severity::{Life, Severity};
 use crate::check::{Failure, Health};
 use crate::clock::Timestamp;
 use crate::config::model::{Config, Service, ServiceName, Strategy};
@@ -108,8 +108,12 @@ fn seen(page: &mut Page, service: &Service, sight: &Sight, considerations: &Cons
 /// Its severity, and how far that is from being counted as worse.
 fn how_bad(service: &Service, failure: &Failure, severity: Severity, facts: &Facts<'_>) -> String {
     let after = service.policy.escalate_after;
-    let plain = service.policy.severity.of(failure);
+    let rating = service.policy.severity.of(failure);
+    let plain = rating.severity;
     let looks = facts.escalating;
+    if rating.life == Life::Alive {
+        return format!("{severity}, and alive: it answered itself, so that no restart helps");
+    }
     if severity != plain {
         return format!(
             "{severity}, a {plain} failure that was seen {looks} times since it was first acted on"
@@ -177,7 +181,7 @@ fn considered(page: &mut Page, config: &Config, service: &Service, consideration
 /// `for a recoverable failure: restart, fallback`
 fn chain(service: &Service, facts: &Facts<'_>) -> String {
     let severity = decide::severity(service, facts).unwrap_or(Severity::Recoverable);
-    let steps = service.policy.strategies.of(severity);
+    let steps = decide::strategies(service, facts).unwrap_or_default();
     let steps = if steps.is_empty() { "none".to_owned() } else { names(steps) };
     format!("for a {severity} failure: {steps}")
 }

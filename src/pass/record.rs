@@ -3,13 +3,19 @@
 use super::Outcome;
 use super::sight::Sight;
 use crate::check::Unknown;
-use crate::decide::Decision;
+use crate::decide::{Decision, NoWay};
 use crate::history;
 use crate::state::ServiceState;
 
 /// Records what became of a service about which nothing was recorded while it was acted on.
 pub(super) fn outcome(state: &mut ServiceState, sight: &Sight, outcome: &Outcome) {
-    if matches!(outcome, Outcome::Left(Decision::NoWay(_) | Decision::GiveUp { .. } | Decision::Degraded(_)))
+    // What lives and answers gets no worse by answering so again.
+    let alive = matches!(outcome, Outcome::Left(Decision::NoWay(NoWay::Alive)));
+    if !alive
+        && matches!(
+            outcome,
+            Outcome::Left(Decision::NoWay(_) | Decision::GiveUp { .. } | Decision::Degraded(_))
+        )
     {
         history::saw_nothing_left(state);
     }

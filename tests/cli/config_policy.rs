@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use recovery::check::Failure;
-use recovery::check::severity::Severity as HowBad;
+use recovery::check::severity::{Life, Rating, Severity as HowBad};
 use recovery::config::Severity;
 use recovery::config::model::{Config, Policy, ServiceName, Strategies, Strategy};
 use recovery::config::read::read;
@@ -60,10 +60,10 @@ fn the_documented_defaults_hold() {
     assert_eq!((policy.cleanup_cmd, policy.fallback_cmd), (None, None));
     assert_eq!((policy.severity.exit_codes.len(), policy.severity.http_status.len()), (0, 0));
     use Strategy::{Fallback, Restart, Retry};
-    let Strategies { transient, recoverable, critical } = policy.strategies;
+    let Strategies { transient, recoverable, critical, alive } = policy.strategies;
     assert_eq!(
-        (transient, recoverable, critical),
-        (vec![Retry, Restart], vec![Restart, Fallback], vec![Fallback])
+        (transient, recoverable, critical, alive),
+        (vec![Retry, Restart], vec![Restart, Fallback], vec![Fallback], vec![])
     );
 }
 
@@ -71,20 +71,28 @@ fn the_documented_defaults_hold() {
 fn every_key_means_what_it_says() {
     let policy = policy(
         r#", "failure_threshold": 3, "success_threshold": 2, "escalate_after": 9,
-        "severity": {"exit_codes": {"3": "critical", "255": "transient"}, "http_status": {"507": "critical"}},
-        "strategies": {"transient": [], "recoverable": ["restart", "retry", "fallback"]},
+        "severity": {"exit_codes": {"3": "critical", "255": "transient"}, "http_status": {"507": "critical"},
+            "tls": "recoverable", "unresolved": "transient"},
+        "strategies": {"transient": [], "recoverable": ["restart", "retry", "fallback"],
+            "critical": ["retry", "fallback"]},
         "retry": {"attempts": 2, "base_delay_seconds": 0.5}, "cleanup_cmd": "rm -f x", "fallback_cmd": "y &""#,
         "",
     );
     assert_eq!((policy.failure_threshold, policy.success_threshold, policy.escalate_after), (3, 2, 9));
-    let exit = |code| policy.severity.of(&Failure::Exit { code, output: String::new() });
+    let exit = |code| policy.severity.of(&Failure::Exit { code, output: String::new() }).severity;
     assert_eq!([exit(3), exit(255), exit(4)], [HowBad::Critical, HowBad::Transient, HowBad::Recoverable]);
-    let http = |status| policy.severity.of(&Failure::HttpStatus { status, expected: String::new() });
+    let http = |status| policy.severity.of(&Failure::HttpStatus { status, expected: String::new() }).severity;
     assert_eq!([http(507), http(503)], [HowBad::Critical, HowBad::Transient]);
     use Strategy::{Fallback, Restart, Retry};
-    assert_eq!(policy.strategies.of(HowBad::Transient), []);
-    assert_eq!(policy.strategies.of(HowBad::Recoverable), [Restart, Retry, Fallback]);
-    assert_eq!(policy.strategies.of(HowBad::Critical), [Fallback]);
+    assert_eq!(policy.severity.tls, Some(HowBad::Recoverable));
+    assert_eq!(policy.severity.unresolved, Some(HowBad::Transient));
+    let chain = |severity, life| policy.strategies.of(Rating { severity, life });
+    assert_eq!(chain(HowBad::Transient, Life::Doubtful), []);
+    assert_eq!(chain(HowBad::Recoverable, Life::Doubtful), [Restart, Retry, Fallback]);
+    assert_eq!(chain(HowBad::Critical, Life::Doubtful), [Retry, Fallback]);
+    // A written chain for critical failures is one for a service that answers, too; what it is busy with is not.
+    assert_eq!(chain(HowBad::Critical, Life::Alive), [Retry, Fallback]);
+    assert_eq!(chain(HowBad::Transient, Life::Alive), [Retry]);
     assert_eq!((policy.retry.attempts, policy.retry.base_delay), (2, Duration::from_millis(500)));
     assert_eq!(
         (policy.cleanup_cmd.as_deref(), policy.fallback_cmd.as_deref()),

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use recovery::check::{Failure, Health, Unknown};
+use recovery::check::{Distrust, Failure, Health, Unknown};
 use recovery::config::model::{
     ClosedAtOnce, CustomCommand, Header, HeaderValue, HealthCheck, HttpProbe, MissingProgram, Probe,
     ServiceName, StatusSet, Vantage,
@@ -356,8 +356,12 @@ fn a_server_that_hangs_or_drips_does_not_outlast_the_time_out() {
             });
         })
     };
-    assert_eq!(ask(http(drip("HTTP/1.1 200 OK\r\nX-Long: "))), timed_out);
-    assert_eq!(ask(http(drip("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))), timed_out);
+    assert_eq!(ask(http(drip("HTTP/1.1 200 "))), timed_out);
+    let reading = |port| HttpProbe { expect_body: Some("absent".into()), ..http(port) };
+    assert_eq!(ask(reading(drip("HTTP/1.1 200 OK\r\nX-Long: "))), timed_out);
+    assert_eq!(ask(reading(drip("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))), timed_out);
+    // A status that was asked for has come.
+    assert_eq!(ask(http(drip("HTTP/1.1 200 OK\r\nX-Long: "))), Health::Healthy);
 }
 
 #[test]
@@ -371,7 +375,7 @@ fn refused_and_reset_connections_are_told_apart() {
     let garbage = ask(http(says("SSH-2.0-OpenSSH_9.2\r\n")));
     assert!(matches!(garbage, Health::Unhealthy(Failure::Connection { .. })), "{garbage:?}");
     let tls = HttpProbe { endpoint: format!("https://localhost:{}/", says("no TLS here\r\n")), ..http(1) };
-    assert!(matches!(ask(tls), Health::Unhealthy(Failure::Connection { .. })));
+    assert!(matches!(ask(tls), Health::Unhealthy(Failure::Tls { why: Distrust::PlainText, .. })));
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod disk_damage;
 mod disk_full;
 mod docker_cli;
 mod faults;
+mod http_matrix;
 mod kill;
 mod machine_checks;
 mod machine_children;

@@ -41,6 +41,19 @@ pub enum Reply {
     Reset,
     /// Something that is not HTTP.
     Garbage,
+    /// These bytes as they are, and then that.
+    Raw(Vec<u8>, Then),
+}
+
+/// What follows the bytes of a [`Reply::Raw`].
+#[derive(Debug, Clone)]
+pub enum Then {
+    /// The end of the connection.
+    Close,
+    /// Nothing, while the connection stays open.
+    Hold,
+    /// These bytes over and over, until the other side leaves.
+    Repeat(Vec<u8>),
 }
 
 impl Reply {
@@ -60,7 +73,11 @@ pub struct Server {
 impl Server {
     /// Listens on a free port of 127.0.0.1 and answers as `answer` says.
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on 127.0.0.1");
+        Self::over(TcpListener::bind(("127.0.0.1", 0)).expect("a free port on 127.0.0.1"), answer)
+    }
+
+    /// Answers there as `answer` says.
+    pub fn over(listener: TcpListener, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, answer) = (Arc::clone(&stop), Arc::new(answer));
@@ -117,6 +134,18 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Reply, stop: &Atomi
         Reply::Reset => reset(stream),
         Reply::Garbage => {
             let _ = stream.write_all(b"\x00\x01garbage, no protocol\xff\r\n\r\n");
+        }
+        Reply::Raw(bytes, then) => {
+            if stream.write_all(&bytes).is_err() {
+                return;
+            }
+            match then {
+                Then::Close => {}
+                Then::Hold => hold(&stream, stop),
+                Then::Repeat(bytes) => {
+                    while !stop.load(Ordering::SeqCst) && stream.write_all(&bytes).is_ok() {}
+                }
+            }
         }
     }
 }

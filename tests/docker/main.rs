@@ -17,6 +17,7 @@ mod docker_e2e;
 mod docker_ended;
 mod docker_engine;
 mod docker_gather;
+mod docker_http_matrix;
 mod docker_matrix;
 mod docker_people;
 mod docker_phone;

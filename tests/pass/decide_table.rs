@@ -26,6 +26,8 @@ static HEALTHY: Health = Health::Healthy;
 static UNHEALTHY: Health = Health::Unhealthy(Failure::HttpError);
 static TRANSIENT: Health = Health::Unhealthy(Failure::TimedOut { after: Duration::from_secs(5) });
 static CRITICAL: Health = Health::Unhealthy(Failure::Exit { code: 78, output: String::new() });
+static BUSY: Health = Health::Unhealthy(Failure::HttpStatus { status: 429, expected: String::new() });
+static DENIED: Health = Health::Unhealthy(Failure::HttpStatus { status: 401, expected: String::new() });
 static OWN: [Strategy; 3] = [Strategy::Restart, Strategy::RestartContainer, Strategy::Fallback];
 static OWN_MADE: [Strategy; 2] = [Strategy::Retry, Strategy::Restart];
 
@@ -203,6 +205,8 @@ fn chain_factors() -> Vec<Factor> {
                 ("transient", |_, f| f.health = &TRANSIENT),
                 ("recoverable", |_, f| f.health = &UNHEALTHY),
                 ("critical", |_, f| f.health = &CRITICAL),
+                ("transient, alive", |_, f| f.health = &BUSY),
+                ("critical, alive", |_, f| f.health = &DENIED),
             ],
         },
         Factor {

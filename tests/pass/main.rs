@@ -13,6 +13,7 @@ mod journal_sink;
 mod model;
 mod notify_loopback;
 mod outbox_delivery;
+mod pass_alive;
 mod pass_chain;
 mod pass_chain_limits;
 mod pass_containers;

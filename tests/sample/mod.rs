@@ -56,6 +56,7 @@ pub fn policy() -> Policy {
             transient: Strategies::TRANSIENT.to_vec(),
             recoverable: Strategies::RECOVERABLE.to_vec(),
             critical: Strategies::CRITICAL.to_vec(),
+            alive: Vec::new(),
         },
         retry: Retry { attempts: 4, base_delay: Duration::from_secs(1) },
         cleanup_cmd: None,

@@ -135,6 +135,7 @@ impl<'a> Conversation<'a> {
             Record::Begun { check, pid } => self.with(check, |slot| slot.begin(pid, now)),
             Record::Piece { check, stream, bytes, form } => {
                 self.with(check, |slot| slot.keep(stream, bytes, form, now));
+                self.weigh(check, now);
             }
             Record::Exit { check, code } => self.with(check, |slot| slot.exit(code, now)),
             Record::Done { check, stream } => self.done(check, stream),
@@ -302,11 +303,30 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Asks whether an answer is certain before its end, at each doubling of its length.
+    fn weigh(&mut self, check: usize, now: Duration) {
+        let (Some(slot), Some(request)) = (self.slots.get(check), self.requests.get(check)) else { return };
+        let [out, err] = slot.printed();
+        let size = out.bytes.len() + err.bytes.len();
+        let grown = size >= slot.weighed.saturating_mul(2) || out.truncated;
+        if !grown || slot.certain.is_some() || !matches!(slot.state, State::Running { .. }) {
+            return;
+        }
+        let certain = verdict::certain(request, &self.has(), out, err);
+        self.with(check, |slot| {
+            slot.weighed = size;
+            slot.certain = certain.map(|health| (health, now));
+        });
+    }
+
     /// The agent has killed a check.
     fn killed(&mut self, check: usize, now: Duration) {
         let can_swallow = self.has()("cat");
+        let (Some(slot), Some(request)) = (self.slots.get(check), self.requests.get(check)) else { return };
+        let [out, err] = slot.printed();
+        let certain = || verdict::certain(request, &self.has(), out, err);
+        let certain = slot.certain.as_ref().map(|(health, _)| health.clone()).or_else(certain);
         let Some(slot) = self.slots.get_mut(check) else { return };
-        let Some(request) = self.requests.get(check) else { return };
         match slot.state {
             State::Condemned { began, .. } => {
                 let took = now.saturating_sub(began);
@@ -319,7 +339,7 @@ impl<'a> Conversation<'a> {
                     // It may well have waited for a shell that reads byte by byte.
                     Health::Unknown(Unknown::OutputTooLarge { cap: script::cap(&request.check.probe) })
                 } else {
-                    Health::Unhealthy(Failure::TimedOut { after })
+                    certain.unwrap_or(Health::Unhealthy(Failure::TimedOut { after }))
                 };
                 slot.conclude(health, took);
             }

@@ -72,13 +72,15 @@ carry() {
   swallow
   say "d $2 $1"
 }
-# One byte more than it may be, so that more is seen to be there.
+# One byte more than it may be, so that more is seen to be there. What is short comes on as it comes: dd holds
+# nothing back.
 first() {
-  case $rcvy_first in
-  head) head -c $(($1 + 1)) ;;
-  dd) dd bs=1 count=$(($1 + 1)) 2>/dev/null ;;
+  case $1$rcvy_first in
+  4096*dd*) dd bs=1 count=4097 ;;
+  *head) head -c $(($1 + 1)) ;;
+  *dd) dd bs=1 count=$(($1 + 1)) ;;
   *) cat ;;
-  esac
+  esac 2>/dev/null
 }
 swallow() {
   [ "$rcvy_left" -lt 0 ] || return 0
@@ -218,7 +220,7 @@ rcvy_pieces=cutting
 if [ "${BASH_VERSION-}" ]; then rcvy_pieces=counting
 elif printf 'abc\n' | (IFS= read -r -n 2 rcvy_x && [ "$rcvy_x" = ab ]) 2>/dev/null; then rcvy_pieces=counting
 else
-  if has head; then rcvy_first=head; elif has dd; then rcvy_first=dd; fi
+  for rcvy_x in dd head; do has "$rcvy_x" && rcvy_first="$rcvy_first $rcvy_x"; done
   if [ "$rcvy_first$rcvy_cat" ] && has sed && has fold; then rcvy_folds=1; fi
 fi
 say "s $$$rcvy_tools"

@@ -4,11 +4,9 @@ try() {
   if [ "$z" ]; then nc -z -w "$RCVY_W" "$1" "$RCVY_P"
   else nc -w "$RCVY_W" "$1" "$RCVY_P" -e true; fi
 }
-try "$RCVY_H"
+try "$RCVY_H" && exit 0
 s=$?
-[ "$s" = 0 ] && exit 0
-if [ "$RCVY_H" = localhost ]; then
-  try 127.0.0.1 && exit 0
-  try ::1 && exit 0
-fi
+for a in $(addresses "$RCVY_H"); do
+  try "$a" && exit 0
+done
 exit "$s"

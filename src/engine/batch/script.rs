@@ -5,14 +5,16 @@
 use std::fmt::Write as _;
 
 use crate::check::Unknown;
-use crate::check::judge::{LONG_CAP, SHORT_CAP};
-use crate::config::model::{CustomCommand, HeaderValue, HttpProbe, Probe, ServiceName};
+use crate::check::endpoint::{self, Endpoint};
+use crate::check::judge::{self, LONG_CAP, SHORT_CAP};
+use crate::config::model::{CustomCommand, HttpProbe, Probe, ServiceName};
 use crate::engine::{Request, RestartCommand};
 
 const COMMON: &str = include_str!("common.sh");
 const LOOK: &str = include_str!("look.sh");
 const RUN: &str = include_str!("run.sh");
 const REMOVE: &str = include_str!("remove.sh");
+const ADDRESSES: &str = include_str!("addresses.sh");
 const NC: &str = include_str!("nc.sh");
 const WGET: &str = include_str!("wget.sh");
 const LIST: &str = include_str!("list.sh");
@@ -45,8 +47,8 @@ pub(super) fn look(nonce: &str, mark: &str, requests: &[Request<'_>]) -> String 
             ("NONCE", nonce),
             ("MARK", mark),
             ("COMMON", &bare(COMMON)),
-            ("NC", &escape(NC)),
-            ("WGET", &escape(WGET)),
+            ("NC", &escape(&bare(&[ADDRESSES, NC].concat()))),
+            ("WGET", &escape(&bare(&[ADDRESSES, WGET].concat()))),
             ("LIST", &escape(LIST)),
             ("MARKERS", &markers),
             ("GO", &go),
@@ -101,35 +103,17 @@ pub(super) fn nul_in(text: &str) -> Option<Unknown> {
 }
 
 fn obstacle_in_http(probe: &HttpProbe) -> Option<Unknown> {
-    let unset = probe.headers.iter().find_map(|header| match &header.value {
-        HeaderValue::FromEnv { variable, value: None } => Some(variable.clone()),
-        HeaderValue::FromEnv { .. } | HeaderValue::Plain(_) => None,
-    });
-    if let Some(variable) = unset {
-        return Some(Unknown::MissingEnv(variable));
-    }
-    if let Some((name, _)) = headers(probe)
-        .find(|(name, value)| name.contains(char::is_control) || value.contains(char::is_control))
-    {
-        return Some(Unknown::Other(format!("header with a control character: {name:?}")));
-    }
-    let odd = probe.endpoint.starts_with('-') || probe.endpoint.contains(char::is_control);
-    odd.then(|| Unknown::Other(format!("not an endpoint: {:?}", probe.endpoint)))
-}
-
-fn headers(probe: &HttpProbe) -> impl Iterator<Item = (&str, &str)> {
-    probe.headers.iter().filter_map(|header| match &header.value {
-        HeaderValue::Plain(value) | HeaderValue::FromEnv { value: Some(value), .. } => {
-            Some((header.name.as_str(), value.as_str()))
-        }
-        HeaderValue::FromEnv { value: None, .. } => None,
-    })
+    // Not shown: it may hold a password.
+    let Some(endpoint) = Endpoint::parse(&probe.endpoint) else {
+        return Some(Unknown::Other("its endpoint is no http or https URL".to_owned()));
+    };
+    endpoint::headers(probe, &endpoint).err()
 }
 
 /// Whether an expectation reads the body or the output.
 pub(super) fn reads_body(probe: &Probe) -> bool {
     match probe {
-        Probe::Http(http) => http.expect_body.is_some() || !http.expect_json.is_empty(),
+        Probe::Http(http) => judge::reads_body(http),
         Probe::Custom { expect_json, .. } => !expect_json.is_empty(),
         Probe::Tcp { .. } | Probe::Process { .. } => false,
     }
@@ -173,7 +157,8 @@ fn check(index: usize, request: &Request<'_>) -> String {
     let body = match &request.check.probe {
         Probe::Http(probe) => return http(probe, request, &mark),
         Probe::Tcp { host, port, .. } => {
-            let values = format!("RCVY_H={} RCVY_P={port} RCVY_W={} {mark}", quote(host), seconds(request));
+            let values =
+                format!("LC_ALL=C RCVY_H={} RCVY_P={port} RCVY_W={} {mark}", quote(host), seconds(request));
             return format!(
                 "if [ \"$rcvy_bash\" ]; then ( {values} exec $rcvy_shell -c \"$rcvy_tcp\" ) {FDS}\n\
                  else ( {values} exec sh -c \"$rcvy_nc\" ) {FDS}; fi"
@@ -219,52 +204,86 @@ fn assignable(name: &str) -> bool {
 }
 
 fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
+    // One that cannot be made is not asked for: see `obstacle`.
+    let Some(endpoint) = Endpoint::parse(&probe.endpoint) else { return ":".to_owned() };
+    let headers = endpoint::headers(probe, &endpoint).unwrap_or_default();
     let read = reads_body(&request.check.probe);
-    let config = quote(&curl_config(probe, read, seconds(request)));
-    let words: Vec<String> = headers(probe).map(|(name, value)| quote(&format!("{name}: {value}"))).collect();
+    let names_host = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let config = curl_config(probe, &endpoint, &headers, request);
+    let curl = |more: &str| {
+        let config = quote(&format!("{config}{more}"));
+        format!("printf '%s' {config} 3>&- 4>&- | ( LC_ALL=C {mark} exec curl -q -K - ) 3>&- 4>&-")
+    };
+    let curl = if read {
+        // One that was built without any of them refuses to decode.
+        format!(
+            "{}\ncase $? in 0) ;; 2) {} ;; *) return $? ;; esac",
+            curl(CURL_READS),
+            curl("include\nno-buffer\n")
+        )
+    } else {
+        curl(CURL_STATUS)
+    };
+    let words: Vec<String> = headers.iter().map(|(name, value)| quote(&format!("{name}: {value}"))).collect();
     let values = format!(
-        "RCVY_U={} RCVY_M={} RCVY_O={} RCVY_K={} {mark}",
-        quote(&probe.endpoint),
+        "LC_ALL=C RCVY_U={} RCVY_N={} RCVY_R={} RCVY_D={} RCVY_M={} RCVY_O={} RCVY_K={} RCVY_L={:.1} {mark}",
+        quote(&endpoint.url()),
+        quote(&endpoint.host),
+        quote(&if names_host { String::new() } else { endpoint.authority() }),
+        quote(&format!(":{}{}", endpoint.port(), endpoint.target)),
         quote(&probe.method),
         if read { "-" } else { "/dev/null" },
         if probe.tls_verify { "''" } else { "1" },
+        to_connect(request),
     );
     format!(
         "case $rcvy_tools in\n\
-         *curl*) printf '%s' {config} 3>&- 4>&- | ( {mark} exec curl -q -K - ) 3>&- 4>&- ;;\n\
+         *curl*) {curl} ;;\n\
          *) ( {values} exec sh -c \"$rcvy_wget\" sh {} ) {FDS} ;;\n\
          esac",
         words.join(" ")
     )
 }
 
+/// Until a tool gives a connection up, in seconds: soon enough to say whether it waited for a name.
+fn to_connect(request: &Request<'_>) -> f64 {
+    (request.check.timeout.as_secs_f64() * 0.9).max(0.1)
+}
+
+/// Where the body is read: after its head and as it comes, decoded if it is compressed all the same.
+const CURL_READS: &str = "include\nno-buffer\ncompressed\n";
+/// Where only a status is asked for, any method is sent like HEAD: nothing after the head is waited for.
+const CURL_STATUS: &str = "head\noutput = \"/dev/null\"\nwrite-out = \"\\n%{http_code}\\n\"\n";
+
 fn seconds(request: &Request<'_>) -> u64 {
     request.check.timeout.as_secs_f64().ceil().max(1.0) as u64
 }
 
 /// All settings by standard input: no URL and no secret in any argument list.
-fn curl_config(probe: &HttpProbe, read: bool, seconds: u64) -> String {
+fn curl_config(
+    probe: &HttpProbe,
+    endpoint: &Endpoint,
+    headers: &[(String, String)],
+    request: &Request<'_>,
+) -> String {
     let mut text = String::from("silent\nshow-error\ngloboff\nnoproxy = \"*\"\n");
-    let _ = writeln!(text, "max-time = {seconds}\nurl = {}", curl_quote(&probe.endpoint));
-    match probe.method.as_str() {
-        "GET" => {}
-        "HEAD" => text.push_str("head\n"),
-        method => {
-            let _ = writeln!(text, "request = {}", curl_quote(method));
-        }
+    let _ = writeln!(text, "max-time = {}\nconnect-timeout = {:.1}", seconds(request), to_connect(request));
+    let _ = writeln!(text, "url = {}", curl_quote(&endpoint.url()));
+    if probe.method != "HEAD" {
+        let _ = writeln!(text, "request = {}", curl_quote(&probe.method));
     }
-    for (name, value) in headers(probe) {
+    for (name, value) in headers {
         // "name:" would remove the header, "name;" sends it empty.
-        let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+        let line = if value.trim().is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         let _ = writeln!(text, "header = {}", curl_quote(&line));
+    }
+    // What curl sends with a method of its own it sends without a length, which some servers want.
+    let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if matches!(probe.method.as_str(), "POST" | "PUT" | "PATCH") && !has_length {
+        text.push_str("header = \"Content-Length: 0\"\n");
     }
     if !probe.tls_verify {
         text.push_str("insecure\n");
-    }
-    if read {
-        text.push_str("include\n");
-    } else {
-        text.push_str("output = \"/dev/null\"\nwrite-out = \"\\n%{http_code}\\n\"\n");
     }
     text
 }

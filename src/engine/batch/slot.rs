@@ -55,6 +55,10 @@ pub(super) struct Slot {
     heard: Duration,
     marker: Option<Carried>,
     pub(super) result: Option<(Health, Duration)>,
+    /// What its answer says for certain though it has not ended, and since when.
+    pub(super) certain: Option<(Health, Duration)>,
+    /// So long was its answer when that was last asked.
+    pub(super) weighed: usize,
     pub(super) told: bool,
 }
 
@@ -72,6 +76,8 @@ impl Slot {
             heard: Duration::ZERO,
             marker: None,
             result: None,
+            certain: None,
+            weighed: 0,
             told: false,
         }
     }
@@ -99,7 +105,10 @@ impl Slot {
         match self.state {
             State::Waiting | State::Over => None,
             State::Ordered { at } => Some(at + ANSWER),
-            State::Running { began, .. } => Some(began.saturating_add(timeout)),
+            State::Running { began, .. } => {
+                let end = began.saturating_add(timeout);
+                Some(self.certain.as_ref().map_or(end, |(_, since)| end.min(*since + DRAIN)))
+            }
             State::Draining { ended, hunted: false, .. } => Some(ended + DRAIN),
             State::Draining { ended, .. } => Some((self.heard + SILENCE).min(ended + LONGEST)),
             State::Condemned { at, .. } => Some(at + ANSWER.max(timeout / 2)),

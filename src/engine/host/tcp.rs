@@ -1,11 +1,13 @@
 //! TCP checks from the machine: does somebody accept a connection in time?
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::bounded;
-use crate::check::{Failure, Health};
+use super::bounded::{self, Stopped};
+use crate::check::{Failure, Health, Unknown};
 use crate::config::model::ClosedAtOnce;
 use crate::process::Interrupt;
 
@@ -25,11 +27,14 @@ pub fn look(
 ) -> Health {
     let to = address(host, port);
     let name = host.trim_matches(['[', ']']).to_owned();
+    let resolved = Resolved::default();
+    let seen = resolved.clone();
     let outcome = bounded::run(timeout, interrupt, move || {
         let end = Instant::now() + timeout;
-        let closes = || Ok::<_, std::io::Error>(closes_at_once(&connect(&name, port, end)?, end));
+        let connect = || connect(&name, port, end, &seen);
+        let closes = || Ok::<_, std::io::Error>(closes_at_once(&connect()?, end));
         match closed_at_once {
-            ClosedAtOnce::Healthy => connect(&name, port, end).map(|_| false),
+            ClosedAtOnce::Healthy => connect().map(|_| false),
             ClosedAtOnce::Refused => Ok(closes()? && closes()?),
         }
     });
@@ -40,7 +45,8 @@ pub fn look(
                           (\"closed_at_once\": \"healthy\" where the service does that)";
             Health::Unhealthy(Failure::Connection { to, detail: detail.to_owned() })
         }
-        Ok(Err(error)) => Health::Unhealthy(failure(&error, to, timeout)),
+        Ok(Err(error)) => health(&error, to, timeout),
+        Err(Stopped::TimedOut) if !resolved.is_set() => Health::Unknown(Unknown::Unresolved { to }),
         Err(stopped) => stopped.health(timeout),
     }
 }
@@ -67,23 +73,76 @@ pub fn address(host: &str, port: u16) -> String {
     }
 }
 
-fn connect(host: &str, port: u16, end: Instant) -> std::io::Result<TcpStream> {
-    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
-    let mut last = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
+/// Whether the name has been resolved: a resolver that hangs is no service that does.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved(Arc<AtomicBool>);
+
+impl Resolved {
+    /// It has.
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Connects to the first address that accepts. What it tells where none does is the most telling of their errors.
+pub fn connect(host: &str, port: u16, end: Instant, resolved: &Resolved) -> std::io::Result<TcpStream> {
+    let addresses = addresses(host, port)?;
+    resolved.set();
+    let mut worst = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
     for (tried, address) in addresses.iter().enumerate() {
         // A silent first address must leave time for the others.
         let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let left = end.saturating_duration_since(Instant::now()) / share;
         match TcpStream::connect_timeout(address, left.max(Duration::from_millis(1))) {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+            Err(error) if tried == 0 || telling(&error) > telling(&worst) => worst = error,
+            Err(_) => {}
         }
     }
-    Err(last)
+    Err(worst)
+}
+
+/// All addresses of a name; those of `localhost` are both, whatever the machine calls so.
+fn addresses(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let resolved = (host, port).to_socket_addrs();
+    let mut addresses: Vec<SocketAddr> =
+        resolved.map_err(|error| std::io::Error::new(ErrorKind::NotFound, error))?.collect();
+    if host.eq_ignore_ascii_case("localhost") {
+        for loopback in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            if !addresses.iter().any(|address| address.ip() == loopback) {
+                addresses.push(SocketAddr::new(loopback, port));
+            }
+        }
+    }
+    Ok(addresses)
+}
+
+/// A time-out may hide a service that lives, a refusal only says that nobody is there; the least says an address
+/// that this machine cannot use.
+fn telling(error: &std::io::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => 3,
+        ErrorKind::HostUnreachable | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => 2,
+        ErrorKind::ConnectionRefused => 1,
+        _ => 0,
+    }
+}
+
+/// What an input or output error says of a service; a name that has no address says nothing.
+pub fn health(error: &std::io::Error, to: String, timeout: Duration) -> Health {
+    if error.kind() == ErrorKind::NotFound {
+        return Health::Unknown(Unknown::Unresolved { to });
+    }
+    Health::Unhealthy(failure(error, to, timeout))
 }
 
 /// What an input or output error says.
-pub fn failure(error: &std::io::Error, to: String, timeout: Duration) -> Failure {
+fn failure(error: &std::io::Error, to: String, timeout: Duration) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Failure::TimedOut { after: timeout },
         ErrorKind::ConnectionRefused => Failure::Refused { to },
@@ -163,9 +222,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_address_is_a_failed_connection() {
-        let answer = ask("no-such-host.invalid", 80);
-        assert!(matches!(answer, Health::Unhealthy(Failure::Connection { .. })), "{answer:?}");
+    fn a_name_without_address_says_nothing_of_the_service() {
+        let to = "no-such-host.invalid:80".to_owned();
+        assert_eq!(ask("no-such-host.invalid", 80), Health::Unknown(Unknown::Unresolved { to }));
+    }
+
+    #[test]
+    fn localhost_is_both_loopbacks_whatever_the_machine_calls_so() {
+        let Ok(listener) = TcpListener::bind("[::1]:0") else {
+            eprintln!("skipped: this machine has no ::1");
+            return;
+        };
+        assert_eq!(ask("localhost", listener.local_addr().unwrap().port()), Health::Healthy);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::facts::Progress;
 use super::outcome::{self, Attempted, Outcome};
 use super::sight::Sight;
 use super::{Pass, facts, lines, look};
-use crate::check::severity::Severity;
+use crate::check::severity::{Life, Rating, Severity};
 use crate::check::{Failure, Health, Unknown};
 use crate::config::model::{Service, Strategy};
 use crate::decide::{Action, Decision};
@@ -287,7 +287,9 @@ impl<'p, 'w> Attempt<'p, 'w> {
         let severity = self.severity().unwrap_or(Severity::Recoverable);
         let (now, window) = (self.pass.now(), self.service.failure_window);
         let first = self.progress.made.is_empty();
-        history::step(&mut self.state, step, severity, first, now, window);
+        let severities = &self.service.policy.severity;
+        let life = self.sight.health.as_ref().map_or(Life::Doubtful, |health| severities.life(health));
+        history::step(&mut self.state, step, Rating { severity, life }, first, now, window);
         self.progress.made.push(step);
         self.progress.worst = Some(severity);
     }
