@@ -305,20 +305,35 @@ fn ask_service(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
     }
 }
 
+/// The markers as they are now, right before something is done: one may have been made while a look took its time.
+pub(super) fn marker_now(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    if sight.marker == Marker::Absent && may_be_acted_on(pass, service, sight) {
+        sight.marker = marker::on_machine(pass, &service.name);
+        ask_for_marker(pass, service, sight);
+    }
+}
+
 /// The marker in the container of a service that is looked at from the machine: its look does not see it.
-///
-/// A container that has no shell has no person's marker either; where anything else keeps us from looking,
-/// nobody knows whether there is one.
 pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
-    let (Vantage::Machine, Place::Running(at)) = (service.check.from, sight.place.clone()) else { return };
-    let matters = match sight.health {
+    if service.check.from == Vantage::Machine && may_be_acted_on(pass, service, sight) {
+        ask_for_marker(pass, service, sight);
+    }
+}
+
+fn may_be_acted_on(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
+    match sight.health {
         Some(Health::Unhealthy(_)) => true,
         Some(Health::Healthy) => pass.links.is_follower(&service.name),
         Some(Health::Unknown(_)) | None => false,
-    };
-    if sight.marker != Marker::Absent || !matters {
-        return;
     }
+}
+
+/// Looks for a marker in the container, and for nothing else.
+///
+/// A container that has no shell has no person's marker either; where anything else keeps us from looking,
+/// nobody knows whether there is one.
+fn ask_for_marker(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    let (Marker::Absent, Place::Running(at)) = (&sight.marker, sight.place.clone()) else { return };
     let nothing = Probe::Custom { command: CustomCommand::Shell(":".to_owned()), expect_json: Vec::new() };
     let timeout = service.check.timeout;
     let check = HealthCheck { probe: nothing, timeout, from: Vantage::Container, interval: None };

@@ -19,6 +19,7 @@ mod pass_containers;
 mod pass_dependants;
 mod pass_disk;
 mod pass_events;
+mod pass_marker_late;
 mod pass_night;
 mod pass_restart;
 mod store_files;

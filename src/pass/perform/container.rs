@@ -135,7 +135,7 @@ impl Attempt<'_, '_> {
         let Some(text) = self.service.restart_cmd.as_deref() else { return self.recheck() };
         self.look();
         // Seen only now: nobody can look into a container that does not run.
-        look::marker_inside(self.pass, self.service, &mut self.sight);
+        look::marker_now(self.pass, self.service, &mut self.sight);
         if let Marker::Present(details) = &self.sight.marker {
             let stopped = Decision::Stopped(details.clone());
             return Ok(lines::leave(self.pass, self.service, &self.sight, stopped));
