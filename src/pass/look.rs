@@ -7,6 +7,7 @@ use super::sight::{self, Place, Sight};
 use super::{Pass, follow, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::clock::Timestamp;
+use crate::clock::text::later;
 use crate::config::model::{
     ContainerStart, CustomCommand, HealthCheck, Probe, Service, ServiceName, Vantage,
 };
@@ -52,8 +53,8 @@ fn before_looking(pass: &Pass<'_>, service: &Service) -> Sight {
 /// What is remembered; a damaged file is set aside, and its service left alone in this pass.
 pub(super) fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
     let store = pass.world.store;
-    let error = match store.load(&service.name) {
-        Ok(state) => return Some(state),
+    let error = match store.recall(&service.name, &pass.moment()) {
+        Ok(recalled) => return Some(recalled.state),
         Err(error) => error,
     };
     pass.io_trouble(Some(&service.name), &error);
@@ -90,13 +91,13 @@ fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
 pub(super) fn due_at(pass: &Pass<'_>, service: &Service, sight: &Sight) -> Option<Timestamp> {
     let interval = service.check.interval?;
     let well = sight.state.as_ref().is_some_and(|state| state.status == Status::Healthy);
-    let last = pass.last_pass.look(service.name.as_str(), sight.at).filter(|_| well)?;
+    let last = pass.last_pass.look(service.name.as_str()).filter(|_| well)?;
     Some(is_over_at(interval, last)).filter(|due| sight.at < *due)
 }
 
 /// When the interval since a look is over, less a tenth for the jitter of the schedule.
 pub(super) fn is_over_at(interval: Duration, last: Timestamp) -> Timestamp {
-    last + interval.mul_f64(0.9)
+    later(last, interval.mul_f64(0.9))
 }
 
 /// The dependencies, near and far, that were not due, of services that may be restarted.

@@ -15,6 +15,7 @@ mod notify_loopback;
 mod outbox_delivery;
 mod pass_chain;
 mod pass_chain_limits;
+mod pass_clock;
 mod pass_containers;
 mod pass_dependants;
 mod pass_disk;

@@ -91,7 +91,10 @@ fn a_marker_that_is_made_during_a_look_holds_back_whatever_comes_next() {
             let done = stage.pass();
             assert_eq!(done.acts(), acts, "{keys} {when:?} {place:?}");
             let left = done.outcome("web");
-            assert!(matches!(left, Outcome::Left(Decision::Stopped(_))), "{keys} {when:?} {place:?} {left:?}");
+            assert!(
+                matches!(left, Outcome::Left(Decision::Stopped(_))),
+                "{keys} {when:?} {place:?} {left:?}"
+            );
             let attempts = stage.state("web").attempts.len();
             assert_eq!(attempts > 0, !acts.is_empty(), "{keys} {when:?} {place:?}: {attempts} attempts");
         }

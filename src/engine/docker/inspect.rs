@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use time::format_description::well_known::Rfc3339;
 
 use super::listing::normal;
 use crate::check::Unknown;
@@ -146,7 +145,7 @@ impl Inspected {
 
 /// The engine's zero time, `0001-01-01T00:00:00Z`, means never.
 pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    let at = Timestamp::parse(text, &Rfc3339).ok()?.checked_to_offset(time::UtcOffset::UTC)?;
+    let at = crate::clock::text::parse(text)?;
     (at.year() > 1).then_some(at)
 }
 
