@@ -1,5 +1,8 @@
 //! Time, as something the pass is given: the wall clock dates what lasts, the monotonic one measures.
 
+pub mod boot;
+pub mod text;
+
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -19,6 +22,8 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration);
     /// Time since the machine booted; `None` where that cannot be told.
     fn uptime(&self) -> Option<Duration>;
+    /// The kernel's name for this boot; `None` where that cannot be told.
+    fn boot_id(&self) -> Option<String>;
 }
 
 /// The real clock.
@@ -50,8 +55,13 @@ impl Clock for SystemClock {
     }
 
     fn uptime(&self) -> Option<Duration> {
-        let text = std::fs::read_to_string("/proc/uptime").ok()?;
-        let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
-        Duration::try_from_secs_f64(seconds).ok()
+        // It goes on while the machine sleeps.
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Some(Duration::new(u64::try_from(since.tv_sec).ok()?, u32::try_from(since.tv_nsec).ok()?))
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
     }
 }

@@ -5,23 +5,13 @@ use std::time::Duration;
 
 use crate::check::severity::{Life, Rating};
 use crate::clock::Timestamp;
+use crate::clock::text::{age, later};
 use crate::config::model::Strategy;
 use crate::state::{Attempt, AttemptResult, Chain, ServiceState};
 
-/// Reads attempts of the future as made now, and drops those that have left the window.
-///
-/// Written back, so that no jump of the clock frees an attempt early or holds one longer than a window.
+/// Drops attempts that have left the window.
 pub fn prune(attempts: &mut Vec<Attempt>, now: Timestamp, window: Duration) {
-    forget_the_future(attempts, now);
     attempts.retain(|attempt| age(attempt.at, now) < window);
-}
-
-/// Dates attempts of the future as made now. Where a clock was put back and nothing is attempted any more, they
-/// would else be held until that future, and a window longer.
-fn forget_the_future(attempts: &mut [Attempt], now: Timestamp) {
-    for attempt in attempts {
-        attempt.at = attempt.at.min(now);
-    }
 }
 
 /// Attempts that lie within the window.
@@ -35,10 +25,10 @@ pub fn count(attempts: &[Attempt], now: Timestamp, window: Duration) -> u32 {
 #[must_use]
 pub fn free_at(attempts: &[Attempt], now: Timestamp, window: Duration, max: u32) -> Option<Timestamp> {
     let mut within: Vec<Timestamp> =
-        attempts.iter().map(|a| a.at.min(now)).filter(|&at| age(at, now) < window).collect();
+        attempts.iter().map(|a| a.at).filter(|&at| age(at, now) < window).collect();
     within.sort_unstable();
     let over = within.len().checked_sub(usize::try_from(max).ok()?)?;
-    within.get(over).map(|&at| at + window)
+    within.get(over).map(|&at| later(at, window))
 }
 
 /// Records an attempt that is about to be made; its result is unknown until [`conclude`].
@@ -60,9 +50,8 @@ pub fn conclude(attempts: &mut [Attempt], result: AttemptResult) {
     }
 }
 
-/// Records a restart after a dependency, and drops those that have left the window; one in the future is now.
+/// Records a restart after a dependency, and drops those that have left the window.
 pub fn follow(follows: &mut Vec<Timestamp>, now: Timestamp, window: Duration) {
-    follows.iter_mut().for_each(|at| *at = (*at).min(now));
     follows.retain(|&at| age(at, now) < window);
     follows.push(now);
 }
@@ -121,19 +110,6 @@ pub fn saw_nothing_left(state: &mut ServiceState) {
     }
 }
 
-/// Reads times of the future as now, for good: a clock that was put back holds nothing for longer than a window.
-pub fn forget_the_future_of_chain(state: &mut ServiceState, now: Timestamp) {
-    if let Some(chain) = &mut state.chain {
-        chain.began = chain.began.min(now);
-        chain.degraded_since = chain.degraded_since.map(|since| since.min(now));
-    }
-}
-
-/// Age of an attempt; one in the future has none.
-fn age(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now - at).unwrap_or(Duration::ZERO)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,15 +133,5 @@ mod tests {
         assert_eq!(list.len(), 2);
         assert_eq!(free_at(&list, now, WINDOW, 2), Some(now + time::Duration::minutes(1)));
         assert_eq!(free_at(&list, now, WINDOW, 3), None);
-    }
-
-    #[test]
-    fn a_time_in_the_future_is_read_as_now_and_rewritten_so() {
-        let now = datetime!(2026-11-21 10:00 UTC);
-        let mut list = attempts(&[-60 * 24 * 365], now);
-        assert_eq!(count(&list, now, WINDOW), 1);
-        prune(&mut list, now, WINDOW);
-        assert_eq!(list[0].at, now);
-        assert_eq!(count(&list, now + WINDOW, WINDOW), 0);
     }
 }

@@ -3,6 +3,8 @@
 //! Reading, locking and replacing the file is the store's; what follows from it is `history`'s,
 //! `decide`'s and `alert`'s.
 
+mod counted;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::severity::Severity;
 use crate::clock::Timestamp;
+use crate::clock::boot::Boot;
 use crate::config::model::Strategy;
 use crate::event::Change;
 
@@ -26,7 +29,7 @@ pub struct ServiceState {
     /// What the last look that could tell said.
     pub status: Status,
     /// Since when it has been so.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub since: Option<Timestamp>,
     /// Failed looks in a row; only a healthy look resets it.
     #[serde(default)]
@@ -35,13 +38,13 @@ pub struct ServiceState {
     #[serde(default)]
     pub unknown_looks: u32,
     /// The first of them.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub unknown_since: Option<Timestamp>,
     /// Restart attempts, oldest first, pruned to the failure window.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
     /// The container start for which the start period was granted; forgotten at a healthy look.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub start_granted: Option<Timestamp>,
     /// What was tried against the present failure; forgotten at a healthy look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +70,9 @@ pub struct ServiceState {
     /// The last recovery that needed no alert, where such ones are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unalerted: Option<Unalerted>,
+    /// The boot in which these times were written, and by which clock.
+    #[serde(default, deserialize_with = "Boot::lenient", skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
 }
 
 impl ServiceState {
@@ -91,6 +97,7 @@ impl ServiceState {
             last_incident: None,
             standing: None,
             unalerted: None,
+            boot: None,
         }
     }
 
@@ -117,8 +124,7 @@ impl ServiceState {
     }
 
     fn turn(&mut self, status: Status, now: Timestamp) {
-        // A time in the future was told by a clock that has been put back since.
-        if self.status != status || self.since.is_none_or(|since| since > now) {
+        if self.status != status || self.since.is_none() {
             self.status = status;
             self.since = Some(now);
         }
@@ -131,7 +137,7 @@ impl ServiceState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     /// When its first step was recorded.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub began: Timestamp,
     /// Failed looks since then at which a step was made or considered: these count for the escalation.
     #[serde(default)]
@@ -145,10 +151,10 @@ pub struct Chain {
     #[serde(default)]
     pub fell_back: bool,
     /// Since when its fallback is what runs.
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "crate::clock::text::stored::option", skip_serializing_if = "Option::is_none")]
     pub degraded_since: Option<Timestamp>,
     /// The start of the container in which that is so: with another one the fallback is gone.
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "crate::clock::text::stored::option", skip_serializing_if = "Option::is_none")]
     pub degraded_in: Option<Timestamp>,
 }
 
@@ -156,7 +162,7 @@ pub struct Chain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restarted {
     /// By our clock.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub at: Timestamp,
     /// It was its container's, which the engine dates as well.
     pub container: bool,
@@ -166,10 +172,10 @@ pub struct Restarted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Followed {
     /// The [`Restarted::at`] of the dependency.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub restart: Option<Timestamp>,
     /// The start of its container, by the engine's clock.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub container_start: Option<Timestamp>,
     /// How often that was begun; a pass may be killed between the record and the restart.
     #[serde(default)]
@@ -198,7 +204,7 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// When it was recorded, before anything was done.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub at: Timestamp,
     /// What came of it.
     pub result: AttemptResult,
@@ -276,10 +282,10 @@ pub struct Incident {
     /// Unique among the service's incidents; alerts in the outbox refer to it.
     pub id: String,
     /// When the first alert was due.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub opened_at: Timestamp,
     /// The first failed look; `None` while it only could not be looked at.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub down_since: Option<Timestamp>,
     /// It began within the failure window of the one before.
     #[serde(default)]
@@ -301,10 +307,10 @@ impl Incident {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// The first time.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub first: Timestamp,
     /// The last time.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub last: Timestamp,
     /// How often.
     pub count: u32,
@@ -317,7 +323,7 @@ pub struct ClosedIncident {
     #[serde(flatten)]
     pub incident: Incident,
     /// The first healthy look.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub closed_at: Timestamp,
 }
 
@@ -327,13 +333,13 @@ pub struct Standing {
     /// What; [`Change::Recovered`] also for a service that was never anything but well.
     pub change: Change,
     /// When that was so.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub at: Timestamp,
     /// The first failed look of the outage.
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "crate::clock::text::stored::option", skip_serializing_if = "Option::is_none")]
     pub down_since: Option<Timestamp>,
     /// The latest restart attempt that it speaks of; a later one is an outage of its own.
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "crate::clock::text::stored::option", skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Timestamp>,
     /// There was a webhook that was told.
     #[serde(default)]
@@ -347,10 +353,10 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unalerted {
     /// When the service was seen down.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub down_since: Timestamp,
     /// The first healthy look.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub at: Timestamp,
     /// It came soon after another one, so it is told after a healthy window.
     #[serde(default)]
@@ -366,7 +372,7 @@ mod times {
     use crate::clock::Timestamp;
 
     #[derive(Serialize, Deserialize)]
-    struct Time(#[serde(with = "time::serde::rfc3339")] Timestamp);
+    struct Time(#[serde(with = "crate::clock::text::stored")] Timestamp);
 
     pub fn serialize<S: Serializer>(times: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(times.iter().map(|&time| Time(time)))

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, PrimitiveDateTime};
 
@@ -66,8 +65,8 @@ fn moment(text: &str) -> Option<Timestamp> {
     let minutes = format_description!("[year]-[month]-[day]T[hour]:[minute]");
     let seconds = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
     let text = &text.replacen(' ', "T", 1);
-    if let Ok(at) = Timestamp::parse(text, &Rfc3339) {
-        return Some(at.to_offset(time::UtcOffset::UTC));
+    if let Some(at) = crate::clock::text::parse(text) {
+        return Some(at);
     }
     if let Ok(date) = Date::parse(text, day) {
         return Some(date.midnight().assume_utc());

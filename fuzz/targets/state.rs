@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use recovery::alert::Alert;
 use recovery::alert::incident::{self, Found, Policy};
+use recovery::clock::boot::Moment;
 use recovery::clock::{Clock, Timestamp};
 use recovery::config::model::ServiceName;
 use recovery::history;
@@ -39,11 +40,13 @@ fn state(folder: &Path, data: &[u8]) {
     let store = Store::at(folder, Markers::in_folders(&folder.join("stop"), &[]));
     fs::write(folder.join("svc.json"), data).expect("the state is written");
     fs::write(folder.join("last-pass.json"), data).expect("the looks are written");
-    if let Ok(last) = store.last_pass() {
-        let _ = last.look("svc", NOW);
-        let _ = store.record_looks(&[(name.clone(), NOW)], std::slice::from_ref(&name), None, &Still);
+    let moment = Moment::now(&Still);
+    if let Ok(last) = store.last_pass(&moment) {
+        let _ = last.look("svc");
+        let known = std::slice::from_ref(&name);
+        let _ = store.record_looks(&[(name.clone(), NOW)], known, None, &moment, &Still);
     }
-    let Ok(state) = store.load(&name) else { return };
+    let Ok(state) = store.recall(&name, &moment).map(|recalled| recalled.state) else { return };
     let Ok(Lock::Held(guard)) = store.try_lock(&name, NOW) else { panic!("nobody else holds it") };
     guard.save(&state).expect("what was read can be written");
     assert_eq!(guard.load().expect("what was written can be read"), state);
@@ -109,6 +112,10 @@ impl Clock for Still {
     fn sleep(&self, _: Duration) {}
 
     fn uptime(&self) -> Option<Duration> {
+        None
+    }
+
+    fn boot_id(&self) -> Option<String> {
         None
     }
 }

@@ -29,10 +29,10 @@ pub struct LastWord {
     /// What it told.
     pub change: Change,
     /// When it was put down.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub at: Timestamp,
     /// The first failed look of the outage.
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "crate::clock::text::stored::option", skip_serializing_if = "Option::is_none")]
     pub down_since: Option<Timestamp>,
 }
 
@@ -104,14 +104,6 @@ pub fn advance(state: &mut ServiceState, seen: Seen) -> Vec<Step> {
         standing.posted = false;
     }
     steps
-}
-
-/// Reads times of the future as now: what a clock told that was put back since must not hide what is news.
-pub fn clamp(state: &mut ServiceState, now: Timestamp) {
-    if let Some(standing) = &mut state.standing {
-        standing.at = standing.at.min(now);
-        standing.attempt = standing.attempt.map(|attempt| attempt.min(now));
-    }
 }
 
 /// What the webhook believes. Where the state says that it was told something else, a record of one of the two
@@ -196,6 +188,7 @@ fn healthy_since(state: &ServiceState, at: Timestamp, told_at: Option<Timestamp>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::boot::Moment;
     use crate::state::{Attempt, AttemptResult};
     use Change::{Degraded, Down, GivenUp, Recovered, Unknown};
     use time::macros::datetime;
@@ -410,7 +403,7 @@ mod tests {
         web.told(0, Recovered);
         web.restart(6000);
         assert_eq!(web.told(6001, Recovered), [Down, Recovered]);
-        clamp(&mut web.state, minute(10));
+        web.state.put_right(&Moment { wall: minute(10), boot: None });
         web.state.attempts.clear();
         web.restart(15);
         assert!(restarted_since(&web.state, false));

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::clock::text::age;
 use crate::state::{AlertKind, ClosedIncident, Incident, ServiceState, Told, UNKNOWN_LOOKS_TOLD, Unalerted};
 
 use super::{Alert, Delivery};
@@ -92,10 +93,10 @@ pub fn unalerted(
         ];
         let flapping =
             ends.into_iter().flatten().any(|end| end < now && age(end, down_since) < policy.window);
-        let at = state.since.unwrap_or(now).min(now);
+        let at = state.since.unwrap_or(now);
         state.unalerted = Some(Unalerted { down_since, at, flapping, told: false });
     }
-    let healthy_since = state.since.unwrap_or(now).min(now);
+    let healthy_since = state.since.unwrap_or(now);
     let recovery = state.unalerted.as_mut().filter(|recovery| !recovery.told)?;
     if recovery.flapping && age(healthy_since, now) < policy.window {
         return None;
@@ -181,10 +182,12 @@ impl ServiceState {
 }
 
 fn tell(state: &mut ServiceState, kind: AlertKind, policy: Policy, now: Timestamp) -> Option<Due> {
-    let down_since = kind_means_down(kind).then(|| state.since.unwrap_or(now).min(now));
-    let began = down_since.or(state.unknown_since).unwrap_or(now).min(now);
+    let down_since = kind_means_down(kind).then(|| state.since.unwrap_or(now));
+    let began = down_since.or(state.unknown_since).unwrap_or(now);
     let last = state.last_incident.as_ref();
-    let flapping = last.is_some_and(|last| age(last.closed_at, began) < policy.window);
+    // An end after the begin was dated by a clock that was put back since.
+    let flapping =
+        last.is_some_and(|last| last.closed_at <= began && age(last.closed_at, began) < policy.window);
     let incident = state.incident.get_or_insert_with(|| Incident {
         id: format!("{:x}", now.unix_timestamp_nanos()),
         opened_at: now,
@@ -198,10 +201,6 @@ fn tell(state: &mut ServiceState, kind: AlertKind, policy: Policy, now: Timestam
         recovery.told = true;
     }
 
-    // A time in the future is read as now: a clock that was put back delays no reminder for long.
-    for told in incident.told.values_mut() {
-        told.last = told.last.min(now);
-    }
     let reminder = incident.told.contains_key(&kind);
     // What was told of it in other words a minute ago needs no reminder.
     let alike = incident.told.iter().filter(|(other, _)| other.is_failure() == kind.is_failure());
@@ -234,7 +233,7 @@ fn close(state: &mut ServiceState, now: Timestamp) {
 }
 
 /// The recovery that is owed, unless the service flaps and has not been healthy for a whole window.
-fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option<Due> {
+fn recovered(state: &ServiceState, policy: Policy, now: Timestamp) -> Option<Due> {
     let mut due = Due {
         kind: AlertKind::ServiceRecovered,
         reminder: false,
@@ -243,9 +242,8 @@ fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option
         recovered_at: None,
         count: 0,
     };
-    let Some(last) = &mut state.last_incident else { return Some(due) };
-    last.closed_at = last.closed_at.min(now);
-    let healthy_since = state.since.map_or(last.closed_at, |since| since.min(now).max(last.closed_at));
+    let Some(last) = &state.last_incident else { return Some(due) };
+    let healthy_since = state.since.map_or(last.closed_at, |since| since.max(last.closed_at));
     if last.incident.flapping && age(healthy_since, now) < policy.window {
         return None;
     }
@@ -253,10 +251,6 @@ fn recovered(state: &mut ServiceState, policy: Policy, now: Timestamp) -> Option
     due.down_since = last.incident.down_since;
     due.recovered_at = Some(last.closed_at);
     Some(due)
-}
-
-fn age(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now - at).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use time::macros::format_description;
 use super::text::{cut_bytes, cut_chars, labelled, timestamp};
 use super::{Alert, AlertKind};
 use crate::clock::Timestamp;
+use crate::clock::text::utc;
 
 /// Good news comes with this priority, also when it is late.
 const PRIORITY: u8 = 3;
@@ -57,8 +58,7 @@ pub fn over(alert: &Alert, from: Timestamp, to: Option<Timestamp>, now: Timestam
 /// `02:00–02:05Z`, with dates where the two are not of one day.
 fn interval(from: Timestamp, to: Option<Timestamp>) -> String {
     let (clock, day) = (format_description!("[hour]:[minute]"), format_description!("[year]-[month]-[day]"));
-    let from = from.to_offset(time::UtcOffset::UTC);
-    let to = to.map(|to| to.to_offset(time::UtcOffset::UTC));
+    let (from, to) = (utc(from), to.map(utc));
     let time = |t: Timestamp| t.format(clock).unwrap_or_default();
     let date = |t: Timestamp| t.format(day).unwrap_or_default();
     match to {

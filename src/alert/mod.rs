@@ -39,10 +39,10 @@ pub struct Alert {
     /// The incident it belongs to: `(subject's key, incident id)` of every service in it.
     pub incidents: Vec<(String, String)>,
     /// When it happened.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     pub at: Timestamp,
     /// Since when the service was down.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub down_since: Option<Timestamp>,
     /// Where it goes.
     pub to: Destination,

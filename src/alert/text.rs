@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::mask::{escape_control, mask};
 use crate::clock::Timestamp;
+use crate::clock::text::utc;
 use crate::config::model::{CustomCommand, Probe};
 use crate::state::AlertKind;
 
@@ -272,7 +273,7 @@ pub fn line(text: &str) -> String {
 /// RFC 3339 in UTC, whole seconds.
 #[must_use]
 pub fn timestamp(at: Timestamp) -> String {
-    let at = at.to_offset(time::UtcOffset::UTC);
+    let at = utc(at);
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_else(|_| at.to_string())
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::alert::incident::{self, Policy};
 use crate::alert::text::Story;
 use crate::alert::{self, Alert, Report, machine_destinations};
+use crate::clock::boot::Moment;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, default_state_dir, process_env};
 use crate::event::Level;
@@ -67,7 +68,7 @@ fn remembering(
     let Lock::Held(guard) = store.lock_within(Subject::Configuration, PATIENCE, clock)? else {
         return Ok(());
     };
-    let mut state = guard.load()?;
+    let mut state = guard.recall(&Moment::now(clock))?;
     if tell(&mut state)
         && let Err(error) = guard.save(&state)
     {
@@ -155,7 +156,7 @@ pub fn valid(path: &Path, good: &LastGood, store: &Store, clock: &dyn Clock) -> 
         return Ok(());
     }
     if let Lock::Held(guard) = store.lock_within(Subject::Configuration, PATIENCE, clock)? {
-        let mut state = guard.load()?;
+        let mut state = guard.recall(&Moment::now(clock))?;
         let policy = Policy { cooldown: good.notifications.cooldown, window: Duration::ZERO };
         // That it is well again is told by nobody's phone ringing.
         let _ = incident::advance_configuration(&mut state, true, policy, clock.now());

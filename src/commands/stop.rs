@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::{Global, StopArgs};
+use crate::clock::text::later;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::model::{Config, Service};
 use crate::config::process_env;
@@ -26,7 +27,7 @@ pub fn run(global: &Global, args: &StopArgs) -> ExitCode {
     };
     let clock = SystemClock::new(Interrupt::default());
     let now = clock.now();
-    let until = args.lasting.map(|lasting| now + lasting);
+    let until = args.lasting.map(|lasting| later(now, lasting));
     let marker = MarkerFile::new(person(), now, until, args.reason.clone());
     let store = Store::open(&config.recovery);
     let mut exit = ExitCode::Ok;

@@ -20,6 +20,9 @@ pub(super) const POLICY_KEYS: [&str; 8] = [
     "fallback_cmd",
 ];
 
+/// Unless the file says otherwise, or there are more attempts.
+const ESCALATE_AFTER: u32 = 5;
+
 const SEVERITIES: [(&str, Severity); 3] = [
     ("transient", Severity::Transient),
     ("recoverable", Severity::Recoverable),
@@ -38,7 +41,7 @@ const STRATEGIES: [(&str, Strategy); 4] = [
 pub(super) struct PolicyKeys<'a, 't> {
     pub(super) failure_threshold: Option<u32>,
     pub(super) success_threshold: Option<(u32, Field<'a, 't>)>,
-    escalate_after: Option<u32>,
+    pub(super) escalate_after: Option<(u32, Field<'a, 't>)>,
     severity: Option<SeverityMap>,
     pub(super) strategies: Option<(ChainKeys, Field<'a, 't>)>,
     retry: Option<RetryKeys>,
@@ -78,7 +81,7 @@ impl<'a, 't> PolicyKeys<'a, 't> {
         Self {
             failure_threshold: whole("failure_threshold", 1000).map(|(number, _)| number),
             success_threshold: whole("success_threshold", 1000),
-            escalate_after: whole("escalate_after", 1_000_000).map(|(number, _)| number),
+            escalate_after: whole("escalate_after", 1_000_000),
             severity: section.get("severity").and_then(|field| severity(&field)),
             strategies: section.get("strategies").and_then(|field| Some((chains(&field)?, field))),
             retry: section.get("retry").and_then(|field| retry(&field)),
@@ -87,8 +90,8 @@ impl<'a, 't> PolicyKeys<'a, 't> {
         }
     }
 
-    /// The policy that these keys and the defaults make.
-    pub(super) fn policy(&self, defaults: &Self) -> Policy {
+    /// The policy that these keys and the defaults make, for a service with so many attempts.
+    pub(super) fn policy(&self, defaults: &Self, max_failures: u32) -> Policy {
         let written = |pick: fn(&ChainKeys) -> &Option<Vec<Strategy>>| {
             let of = |keys: &Self| keys.strategies.as_ref().and_then(|(chains, _)| pick(chains).clone());
             of(self).or_else(|| of(defaults))
@@ -104,10 +107,14 @@ impl<'a, 't> PolicyKeys<'a, 't> {
         };
         let base_delay = |keys: &Self| keys.retry.and_then(|retry| retry.base_delay);
         let success = |keys: &Self| keys.success_threshold.as_ref().map(|(number, _)| *number);
+        let escalate = |keys: &Self| keys.escalate_after.as_ref().map(|(number, _)| *number);
         Policy {
             failure_threshold: self.failure_threshold.or(defaults.failure_threshold).unwrap_or(1),
             success_threshold: success(self).or_else(|| success(defaults)).unwrap_or(1),
-            escalate_after: self.escalate_after.or(defaults.escalate_after).unwrap_or(5),
+            // A failure that counted as worse before its last attempt would never get that one.
+            escalate_after: escalate(self)
+                .or_else(|| escalate(defaults))
+                .unwrap_or_else(|| max_failures.max(ESCALATE_AFTER)),
             severity: self.severity.clone().or_else(|| defaults.severity.clone()).unwrap_or_default(),
             strategies: Strategies {
                 transient: chain(|keys| &keys.transient, &Strategies::TRANSIENT),

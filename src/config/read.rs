@@ -135,6 +135,7 @@ fn draft<'a, 't>(
     let delay = keys.startup_delay.or(defaults.startup_delay).unwrap_or(Duration::from_secs(5));
     let startup = keys.startup_timeout.or(defaults.startup_timeout).unwrap_or(Duration::from_secs(30));
     let text = |own: &Option<String>, default: &Option<String>| own.clone().or_else(|| default.clone());
+    let max_failures = keys.max_failures.or(defaults.max_failures).unwrap_or(3);
     let service = Service {
         name: valid?,
         enabled: keys.enabled.or(defaults.enabled).unwrap_or(true),
@@ -155,7 +156,7 @@ fn draft<'a, 't>(
         startup_delay: delay,
         startup_timeout: startup.max(delay),
         start_period: keys.start_period.or(defaults.start_period).unwrap_or(Duration::from_secs(30)),
-        max_failures: keys.max_failures.or(defaults.max_failures).unwrap_or(3),
+        max_failures,
         // Computed by `rules::windows` where it is not set.
         failure_window: Duration::ZERO,
         notify,
@@ -169,11 +170,13 @@ fn draft<'a, 't>(
         // Filled by `rules::dependencies`, which knows all names.
         dependencies: Vec::new(),
         follows: Vec::new(),
-        policy: keys.policy.policy(&defaults.policy),
+        policy: keys.policy.policy(&defaults.policy, max_failures),
     };
     let mut keys = keys;
     keys.restart = keys.restart.or_else(|| defaults.restart.clone());
     keys.failure_window = keys.failure_window.or_else(|| defaults.failure_window.clone());
+    keys.policy.escalate_after =
+        keys.policy.escalate_after.or_else(|| defaults.policy.escalate_after.clone());
     keys.dependencies = keys.dependencies.or_else(|| inherited(defaults, name));
     Some(Draft { service, keys, section, at, silenced })
 }

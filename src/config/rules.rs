@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::field::{Context, Field};
-use super::model::{Notifications, Notify, RestartMethod, Service, ServiceName, Settings, Strategy};
+use super::model::{
+    Notifications, Notify, RestartMethod, Service, ServiceName, Settings, Strategies, Strategy,
+};
 use super::problem::Severity;
 use super::service::{DependencyKey, Draft};
 use super::suggest::suggest;
@@ -174,6 +176,11 @@ pub(super) fn policies(drafts: &[Draft<'_, '_>]) {
         {
             field.warn("it is run before a restart, and nothing restarts this service");
         }
+        if let Some((_, field)) = &keys.escalate_after
+            && let Some(text) = attempts_out_of_reach(service)
+        {
+            field.warn(text);
+        }
         if let Some((wanted, field)) = &keys.success_threshold {
             let time = service.startup_timeout - service.startup_delay;
             if Duration::from_secs(u64::from(wanted - 1)) > time {
@@ -185,6 +192,30 @@ pub(super) fn policies(drafts: &[Draft<'_, '_>]) {
             }
         }
     }
+}
+
+/// What is wrong where a failure counts as so bad that no restart is made before all attempts were.
+fn attempts_out_of_reach(service: &Service) -> Option<String> {
+    let Strategies { transient, recoverable, critical, alive: _ } = &service.policy.strategies;
+    let restarts = |chain: &[Strategy]| {
+        let is_restart = |step: &&Strategy| matches!(step, Strategy::Restart | Strategy::RestartContainer);
+        u32::try_from(chain.iter().filter(is_restart).count()).unwrap_or(u32::MAX)
+    };
+    let (after, max) = (service.policy.escalate_after, service.max_failures);
+    let ways = [(transient, recoverable, "recoverable"), (recoverable, critical, "critical")];
+    let (each, worse) = ways.into_iter().find_map(|(chain, next, worse)| {
+        let each = restarts(chain);
+        let ends = each > 0 && restarts(next) == 0 && after.saturating_mul(each) < max;
+        ends.then_some((each, worse))
+    })?;
+    (service.restart != RestartMethod::Never).then(|| {
+        format!(
+            "after {after} failed looks a failure of {} counts as {worse}, for which nothing restarts it, so \
+             its {max} attempts (max_failures) are never used up; set at least {}",
+            service.name,
+            max.div_ceil(each)
+        )
+    })
 }
 
 impl Draft<'_, '_> {

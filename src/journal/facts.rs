@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::check::severity::Severity;
 use crate::clock::Timestamp;
+use crate::clock::text::{parse, utc};
 use crate::config::model::ServiceName;
 use crate::event::{Action, Change, Component, Event, EventKind, Level, phrase};
 
@@ -53,12 +53,12 @@ impl Value {
 /// `2026-11-21T10:05:07.123Z`
 pub(super) fn stamp(at: Timestamp) -> String {
     let layout = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    at.to_offset(time::UtcOffset::UTC).format(layout).expect("every part of the layout is known")
+    utc(at).format(layout).expect("every part of the layout is known")
 }
 
 /// Reads what [`stamp`] wrote.
 pub(super) fn unstamp(text: &str) -> Option<Timestamp> {
-    Timestamp::parse(text, &Rfc3339).ok()
+    parse(text)
 }
 
 fn millis(duration: Duration) -> Value {

@@ -55,7 +55,7 @@ pub struct Outbox {
 struct Debt {
     service: String,
     to: Destination,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::clock::text::stored")]
     told_at: Timestamp,
     /// The name under which a phone shows the last failure of which it was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]

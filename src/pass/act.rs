@@ -109,7 +109,7 @@ fn recover(pass: &Pass<'_>, service: &Service, sight: &Sight) -> (Outcome, Sight
         }
         Err(error) => return not_recorded(&error),
     };
-    let state = match guard.load() {
+    let state = match guard.recall(&pass.moment()) {
         Ok(state) => state,
         Err(error) => return not_recorded(&error),
     };

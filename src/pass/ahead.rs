@@ -38,7 +38,7 @@ pub(super) fn expected(
 fn is_likely(world: World<'_>, scope: &Scope<'_>, last: &LastPass, service: &Service) -> bool {
     let now = world.clock.now();
     let due = service.check.interval.is_none_or(|interval| {
-        let last = last.look(service.name.as_str(), now);
+        let last = last.look(service.name.as_str());
         scope.named.contains(&service.name) || last.is_none_or(|last| now >= look::is_over_at(interval, last))
     });
     due && !matches!(world.store.markers().read(&service.name, now), Ok(Marker::Stopped(_)) | Err(_))

@@ -63,5 +63,5 @@ fn seen_at(pass: &Pass<'_>, at: &ContainerRef) -> Option<Timestamp> {
         container_of(pass.config, service, listing).is_some_and(|found| found.at == *at)
     };
     let services = pass.scope.services.iter().filter(lives_in);
-    services.filter_map(|service| pass.last_pass.look(service.name.as_str(), pass.began_at)).max()
+    services.filter_map(|service| pass.last_pass.look(service.name.as_str())).max()
 }

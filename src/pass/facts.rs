@@ -5,6 +5,7 @@ use super::{Pass, follow};
 use crate::check::Health;
 use crate::check::severity::Severity;
 use crate::clock::Timestamp;
+use crate::clock::text::later;
 use crate::config::model::{Service, ServiceName, Strategy};
 use crate::decide::{self, Decision, Facts, Reduced, Situation, Upstream, decide};
 use crate::history;
@@ -93,7 +94,7 @@ pub(super) fn facts<'s>(
         degraded: chain
             .filter(|chain| progress.made.is_empty() && still_runs(pass, sight, chain, now))
             .and_then(|chain| {
-                Some(Reduced { since: chain.degraded_since?, until: chain.began.min(now) + window })
+                Some(Reduced { since: chain.degraded_since?, until: later(chain.began, window) })
             }),
         time_left: pass.time_left(),
     }

@@ -201,7 +201,7 @@ pub(super) fn well(
 fn under_lock(pass: &Pass<'_>, service: &Service, sight: &Sight) -> (Outcome, Sight) {
     let as_it_is = || (act::settle(sight), sight.clone());
     let loaded = match pass.world.store.try_lock(&service.name, pass.now()) {
-        Ok(Lock::Held(guard)) => guard.load().map(|state| (guard, state)),
+        Ok(Lock::Held(guard)) => guard.recall(&pass.moment()).map(|state| (guard, state)),
         Ok(Lock::Busy(holder)) => {
             let text = format!("{} is left to follow: {}", service.name, outcome::busy(&holder));
             pass.note(Some(&service.name), Level::Info, &text);

@@ -8,6 +8,7 @@ use super::sight::{self, Place, Sight};
 use super::{Pass, ended, follow, lines, marker};
 use crate::check::{Failure, Health, Look, Unknown};
 use crate::clock::Timestamp;
+use crate::clock::text::later;
 use crate::config::model::{
     ContainerStart, CustomCommand, HealthCheck, MissingProgram, Probe, Service, ServiceName, Vantage,
 };
@@ -54,8 +55,8 @@ fn before_looking(pass: &Pass<'_>, service: &Service) -> Sight {
 /// What is remembered; a damaged file is set aside, and its service left alone in this pass.
 pub(super) fn remembered(pass: &Pass<'_>, service: &Service) -> Option<ServiceState> {
     let store = pass.world.store;
-    let error = match store.load(&service.name) {
-        Ok(state) => return Some(state),
+    let error = match store.recall(&service.name, &pass.moment()) {
+        Ok(recalled) => return Some(recalled.state),
         Err(error) => error,
     };
     pass.io_trouble(Some(&service.name), &error);
@@ -92,13 +93,13 @@ fn is_due(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
 pub(super) fn due_at(pass: &Pass<'_>, service: &Service, sight: &Sight) -> Option<Timestamp> {
     let interval = service.check.interval?;
     let well = sight.state.as_ref().is_some_and(|state| state.status == Status::Healthy);
-    let last = pass.last_pass.look(service.name.as_str(), sight.at).filter(|_| well)?;
+    let last = pass.last_pass.look(service.name.as_str()).filter(|_| well)?;
     Some(is_over_at(interval, last)).filter(|due| sight.at < *due)
 }
 
 /// When the interval since a look is over, less a tenth for the jitter of the schedule.
 pub(super) fn is_over_at(interval: Duration, last: Timestamp) -> Timestamp {
-    last + interval.mul_f64(0.9)
+    later(last, interval.mul_f64(0.9))
 }
 
 /// The dependencies, near and far, that were not due, of services that may be restarted.
@@ -315,20 +316,35 @@ fn ask_service(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
     }
 }
 
+/// The markers as they are now, right before something is done: one may have been made while a look took its time.
+pub(super) fn marker_now(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    if sight.marker == Marker::Absent && may_be_acted_on(pass, service, sight) {
+        sight.marker = marker::on_machine(pass, &service.name);
+        ask_for_marker(pass, service, sight);
+    }
+}
+
 /// The marker in the container of a service that is looked at from the machine: its look does not see it.
-///
-/// A container that has no shell has no person's marker either; where anything else keeps us from looking,
-/// nobody knows whether there is one.
 pub(super) fn marker_inside(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
-    let (Vantage::Machine, Place::Running(at)) = (service.check.from, sight.place.clone()) else { return };
-    let matters = match sight.health {
+    if service.check.from == Vantage::Machine && may_be_acted_on(pass, service, sight) {
+        ask_for_marker(pass, service, sight);
+    }
+}
+
+fn may_be_acted_on(pass: &Pass<'_>, service: &Service, sight: &Sight) -> bool {
+    match sight.health {
         Some(Health::Unhealthy(_)) => true,
         Some(Health::Healthy) => pass.links.is_follower(&service.name),
         Some(Health::Unknown(_)) | None => false,
-    };
-    if sight.marker != Marker::Absent || !matters {
-        return;
     }
+}
+
+/// Looks for a marker in the container, and for nothing else.
+///
+/// A container that has no shell has no person's marker either; where anything else keeps us from looking,
+/// nobody knows whether there is one.
+fn ask_for_marker(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
+    let (Marker::Absent, Place::Running(at)) = (&sight.marker, sight.place.clone()) else { return };
     let nothing = Probe::Custom {
         command: CustomCommand::Shell(":".to_owned()),
         expect_json: Vec::new(),

@@ -37,6 +37,7 @@ pub use sight::container_of;
 
 use crate::alert::mask::mask;
 use crate::check::Unknown;
+use crate::clock::boot::{Moment, Steady};
 use crate::clock::{Clock, Timestamp};
 use crate::config::model::{Config, Service, ServiceName};
 use crate::engine::{Container, Engine};
@@ -121,6 +122,8 @@ struct Pass<'a> {
     began: Duration,
     /// The same by the wall clock.
     began_at: Timestamp,
+    /// The wall clock of this pass.
+    steady: Steady,
     /// Trouble that belongs to no outcome (a folder that cannot be read or written).
     trouble: Mutex<ExitCode>,
 }
@@ -141,7 +144,8 @@ pub fn run(world: World<'_>, config: &Config, scope: &Scope<'_>) -> Summary {
 impl<'a> Pass<'a> {
     fn begin(world: World<'a>, config: &'a Config, scope: &'a Scope<'a>) -> Self {
         let needs_engine = scope.needs_engine();
-        let (last_pass, unread) = match world.store.last_pass() {
+        let steady = Steady::begin(world.clock);
+        let (last_pass, unread) = match world.store.last_pass(&steady.moment(world.clock)) {
             Ok(last_pass) => (last_pass, None),
             Err(error) => (LastPass::default(), Some(error)),
         };
@@ -160,7 +164,8 @@ impl<'a> Pass<'a> {
             heard: heard::Heard::default(),
             last_pass,
             began: world.clock.monotonic(),
-            began_at: world.clock.now(),
+            began_at: steady.now(world.clock),
+            steady,
             trouble: Mutex::new(ExitCode::Ok),
         };
         match &pass.listing {
@@ -175,7 +180,12 @@ impl<'a> Pass<'a> {
     }
 
     fn now(&self) -> Timestamp {
-        self.world.clock.now()
+        self.steady.now(self.world.clock)
+    }
+
+    /// Now, as that by which what is remembered is read.
+    fn moment(&self) -> Moment {
+        self.steady.moment(self.world.clock)
     }
 
     /// Whether the pass may still begin something.

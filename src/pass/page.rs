@@ -10,6 +10,7 @@ use crate::alert::text::timestamp;
 use crate::check::severity::{Life, Severity};
 use crate::check::{Failure, Health};
 use crate::clock::Timestamp;
+use crate::clock::text::later;
 use crate::config::model::{Config, Service, ServiceName, Strategy};
 use crate::decide::{self, Asked, Considered, Decision, Facts, Verdict};
 use crate::history;
@@ -259,9 +260,8 @@ fn tried(page: &mut Page, chain: Option<&Chain>, service: &Service, now: Timesta
     if let Some(since) = chain.degraded_since {
         page.row("degraded", &format!("since {}", when(since, now)));
     }
-    let began = chain.began.min(now);
-    page.row("first acted on", &when(began, now));
-    page.row("begins anew", &when(began + service.failure_window, now));
+    page.row("first acted on", &when(chain.began, now));
+    page.row("begins anew", &when(later(chain.began, service.failure_window), now));
 }
 
 fn incidents(page: &mut Page, state: &ServiceState, now: Timestamp) {

@@ -18,7 +18,7 @@ use crate::history;
 use crate::journal::{self, Format};
 use crate::outbox::{self, BUDGET, LastWords, Outbox, Sending};
 use crate::state::{AlertKind, Incident, ServiceState, UNKNOWN_LOOKS_TOLD};
-use crate::store::{Lock, StateGuard, Subject};
+use crate::store::{Lock, Recalled, StateGuard, Subject};
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub(super) fn report(pass: &Pass<'_>, sights: &Sights, outcomes: &[(ServiceName,
     let outbox = Outbox::new(pass.world.store.dir());
     let mut pending: Vec<Pending> = Vec::new();
     let engine_lost = engine_trouble(pass, sights).is_some()
-        && remembered_engine(pass).unknown_looks + 1 >= UNKNOWN_LOOKS_TOLD;
+        && remembered_engine(pass).state.unknown_looks + 1 >= UNKNOWN_LOOKS_TOLD;
     let words = last_words(pass, &outbox);
     for (service, (_, outcome)) in pass.scope.services.iter().zip(outcomes) {
         let outbox = &outbox;
@@ -74,7 +74,8 @@ fn last_words<'o>(pass: &Pass<'_>, outbox: &'o Outbox) -> Option<LastWords<'o>> 
 
 /// The state of a subject, as it is at the end of the pass.
 enum Memory {
-    Held(StateGuard, Box<ServiceState>),
+    /// And when it was read.
+    Held(StateGuard, Box<ServiceState>, Timestamp),
     /// Another pass is at it, and records what it found.
     Elsewhere,
     /// It can be neither read nor written.
@@ -83,7 +84,10 @@ enum Memory {
 
 fn memory(pass: &Pass<'_>, subject: Subject, service: Option<&ServiceName>) -> Memory {
     let loaded = match pass.world.store.lock_within(subject, PATIENCE, pass.world.clock) {
-        Ok(Lock::Held(guard)) => guard.load().map(|state| Memory::Held(guard, Box::new(state))),
+        Ok(Lock::Held(guard)) => {
+            let moment = pass.moment();
+            guard.recall(&moment).map(|state| Memory::Held(guard, Box::new(state), moment.wall))
+        }
         Ok(Lock::Busy(_)) => Ok(Memory::Elsewhere),
         Err(error) => Err(error),
     };
@@ -115,21 +119,22 @@ impl Teller<'_, '_> {
             return None;
         }
         // Most services are well and were well: that is seen without a lock.
-        let Ok(before) = store.load(name) else {
+        let moment = self.pass.moment();
+        let Ok(before) = store.recall(name, &moment) else {
             // That was said when it was read first.
             return self.without_memory(ServiceState::new(name.as_str()));
         };
-        let mut after = before.clone();
-        if self.advance(&mut after, self.words).is_empty() && after == before {
+        let mut after = before.state.clone();
+        if self.advance(&mut after, self.words, moment.wall).is_empty() && !before.differs(&after) {
             return None;
         }
-        let (guard, mut state) = match memory(self.pass, name.into(), Some(name)) {
-            Memory::Held(guard, state) => (guard, *state),
+        let (guard, mut state, now) = match memory(self.pass, name.into(), Some(name)) {
+            Memory::Held(guard, state, now) => (guard, *state, now),
             Memory::Elsewhere => return None,
-            Memory::Lost => return self.without_memory(before),
+            Memory::Lost => return self.without_memory(before.state),
         };
         // Another pass may have told of it meanwhile; while we hold the lock none does.
-        let told = self.advance(&mut state, &last_words(self.pass, self.outbox));
+        let told = self.advance(&mut state, &last_words(self.pass, self.outbox), now);
         if told.is_empty() {
             save(self.pass, Some(name), &guard, &state);
             return None;
@@ -140,25 +145,22 @@ impl Teller<'_, '_> {
     /// Trouble is told also where nobody can remember that it was: rather again at the next pass than never.
     fn without_memory(&self, mut state: ServiceState) -> Option<Pending> {
         state.unknown_looks = UNKNOWN_LOOKS_TOLD;
-        let mut told = self.advance(&mut state, &last_words(self.pass, self.outbox));
+        let mut told = self.advance(&mut state, &last_words(self.pass, self.outbox), self.pass.now());
         told.report = told.report.filter(|report| report.story.kind != AlertKind::ServiceRecovered);
         // Of the webhook it is known what it was told last.
         told.events.retain(|told| told.posted || told.event.success() != Some(true));
         (!told.is_empty()).then_some(Pending { guard: None, state, told })
     }
 
-    /// Takes the outcome into the state; what must be told because of it.
-    fn advance(&self, state: &mut ServiceState, words: &Option<LastWords<'_>>) -> Told {
-        let (sight, now) = (&self.sights[&self.service.name], self.pass.now());
-        // Another pass saw something later than we did.
-        if state.since.is_some_and(|since| since > sight.at && since <= now) && !self.outcome.acted() {
+    /// Takes the outcome into the state, which was read `now`; what must be told because of it.
+    fn advance(&self, state: &mut ServiceState, words: &Option<LastWords<'_>>, now: Timestamp) -> Told {
+        let sight = &self.sights[&self.service.name];
+        // Another pass saw something later than we did; a time of the future is read as now.
+        if state.since.is_some_and(|since| since > sight.at && since < now) && !self.outcome.acted() {
             return Told::default();
         }
-        component::clamp(state, now);
         record::outcome(state, sight, self.outcome);
         follow::begin(self.pass, self.service, state);
-        // Also where nothing is tried: a time of the future would else hold its place until then.
-        history::forget_the_future_of_chain(state, now);
         history::prune(&mut state.attempts, now, self.service.failure_window);
         let found = found(self.outcome, state);
         let owed = match found {
@@ -212,7 +214,7 @@ impl Teller<'_, '_> {
             return None;
         }
         let standing = state.standing.as_ref();
-        let attempt = state.attempts.last()?.at.min(self.pass.now());
+        let attempt = state.attempts.last()?.at;
         component::restarted_since(state, *self.outcome == Outcome::Recovered)
             .then(|| standing.and_then(|standing| standing.down_since).unwrap_or(attempt))
     }
@@ -264,14 +266,14 @@ fn engine(pass: &Pass<'_>, sights: &Sights) -> Option<Pending> {
     let advance =
         |state: &mut ServiceState| incident::advance_engine(state, trouble.is_none(), policy, pass.now());
     let before = remembered_engine(pass);
-    let mut after = before.clone();
-    if advance(&mut after).is_none() && after == before {
+    let mut after = before.state.clone();
+    if advance(&mut after).is_none() && !before.differs(&after) {
         return None;
     }
     let (guard, mut state) = match memory(pass, Subject::Engine, None) {
-        Memory::Held(guard, state) => (Some(guard), *state),
+        Memory::Held(guard, state, _) => (Some(guard), *state),
         Memory::Elsewhere => return None,
-        Memory::Lost => (None, ServiceState { unknown_looks: UNKNOWN_LOOKS_TOLD, ..before }),
+        Memory::Lost => (None, ServiceState { unknown_looks: UNKNOWN_LOOKS_TOLD, ..before.state }),
     };
     match (advance(&mut state), trouble) {
         (Some(due), Some(why)) => {
@@ -297,16 +299,16 @@ fn engine_trouble<'s>(pass: &'s Pass<'_>, sights: &'s Sights) -> Option<&'s Unkn
 }
 
 /// What is remembered of the engine; a damaged file is set aside.
-fn remembered_engine(pass: &Pass<'_>) -> ServiceState {
+fn remembered_engine(pass: &Pass<'_>) -> Recalled {
     let store = pass.world.store;
-    store.load(Subject::Engine).unwrap_or_else(|error| {
+    store.recall(Subject::Engine, &pass.moment()).unwrap_or_else(|error| {
         pass.io_trouble(None, &error);
         if error.is_damaged()
             && let Err(error) = store.set_aside_damaged(Subject::Engine, pass.now())
         {
             pass.io_trouble(None, &error);
         }
-        ServiceState::new(Subject::Engine.key())
+        Recalled::new(&Subject::Engine)
     })
 }
 
@@ -341,7 +343,7 @@ fn tell(pass: &Pass<'_>, outbox: &Outbox, pending: Vec<Pending>) -> Duration {
     let spent = pass.world.clock.monotonic().saturating_sub(began);
     for Pending { guard, mut state, told } in pending {
         let Some(guard) = guard else { continue };
-        forget_untold(&guard, &mut state, &told, &untold);
+        forget_untold(pass, &guard, &mut state, &told, &untold);
         if unkept.iter().any(|alert| of_event(alert, &state)) {
             remember_unrecorded(outbox, &mut state);
         }
@@ -369,14 +371,20 @@ fn put(pass: &Pass<'_>, outbox: &Outbox, alert: &Alert, unkept: &mut Vec<Alert>)
 }
 
 /// What nobody heard of and nothing keeps is due again at the next pass.
-fn forget_untold(guard: &StateGuard, state: &mut ServiceState, told: &Told, untold: &[Alert]) {
+fn forget_untold(
+    pass: &Pass<'_>,
+    guard: &StateGuard,
+    state: &mut ServiceState,
+    told: &Told,
+    untold: &[Alert],
+) {
     let of_report = |alert: &Alert| {
         let incidents = told.report.as_ref().map_or(&[][..], |report| &report.incidents);
         alert.incidents.iter().any(|of| incidents.contains(of))
     };
     let event = untold.iter().any(|alert| of_event(alert, state));
     let report = untold.iter().any(of_report);
-    let before = if report || event { guard.load().ok() } else { None };
+    let before = if report || event { guard.recall(&pass.moment()).ok() } else { None };
     if report {
         state.incident = before.as_ref().and_then(|before| before.incident.clone());
         state.unalerted = before.as_ref().and_then(|before| before.unalerted.clone());
@@ -437,7 +445,9 @@ fn record_looks(pass: &Pass<'_>, sights: &Sights) {
         .collect();
     let known: Vec<_> = pass.config.services.iter().map(|service| service.name.clone()).collect();
     let containers = ahead::seen(pass, sights);
-    if let Err(error) = pass.world.store.record_looks(&looked, &known, containers, pass.world.clock) {
+    if let Err(error) =
+        pass.world.store.record_looks(&looked, &known, containers, &pass.moment(), pass.world.clock)
+    {
         pass.io_trouble(None, &error);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Timestamp;
+use crate::clock::boot::{Boot, Moment};
 use crate::engine::{Container, ContainerRef};
 
 /// The schema this program writes.
@@ -17,7 +18,7 @@ pub struct LastPass {
     /// [`SCHEMA`]
     pub schema: u32,
     /// When the last pass was recorded.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub at: Option<Timestamp>,
     /// The last look at each service.
     #[serde(default)]
@@ -25,23 +26,33 @@ pub struct LastPass {
     /// The full ids of running containers, by name. What is here only makes the next pass faster.
     #[serde(default, deserialize_with = "full_ids", skip_serializing_if = "BTreeMap::is_empty")]
     containers: BTreeMap<String, String>,
+    /// The boot in which these times were written, and by which clock.
+    #[serde(default, deserialize_with = "Boot::lenient", skip_serializing_if = "Option::is_none")]
+    boot: Option<Boot>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-struct Stamp(#[serde(with = "time::serde::rfc3339")] Timestamp);
+struct Stamp(#[serde(with = "crate::clock::text::stored")] Timestamp);
 
 impl Default for LastPass {
     fn default() -> Self {
-        Self { schema: SCHEMA, at: None, looks: BTreeMap::new(), containers: BTreeMap::new() }
+        Self { schema: SCHEMA, at: None, looks: BTreeMap::new(), containers: BTreeMap::new(), boot: None }
     }
 }
 
 impl LastPass {
-    /// The last look at that service. A time in the future is read as now.
+    /// Reads all times in the terms of the present clock; one in the future is now.
+    pub(super) fn put_right(&mut self, moment: &Moment) {
+        let reading = moment.reading(&mut self.boot);
+        self.at.iter_mut().for_each(|at| reading.put_right(at));
+        self.looks.values_mut().for_each(|stamp| reading.put_right(&mut stamp.0));
+    }
+
+    /// The last look at that service.
     #[must_use]
-    pub fn look(&self, service: &str, now: Timestamp) -> Option<Timestamp> {
-        self.looks.get(service).map(|stamp| stamp.0.min(now))
+    pub fn look(&self, service: &str) -> Option<Timestamp> {
+        self.looks.get(service).map(|stamp| stamp.0)
     }
 
     /// The containers that ran when they were last listed, as in a listing.
@@ -72,11 +83,7 @@ impl LastPass {
         known: impl Fn(&str) -> bool,
     ) {
         self.at = Some(now);
-        for stamp in self.looks.values_mut() {
-            stamp.0 = stamp.0.min(now);
-        }
         for (service, at) in looked {
-            let at = at.min(now);
             let stamp = self.looks.entry(service.to_owned()).or_insert(Stamp(at));
             stamp.0 = stamp.0.max(at);
         }
@@ -108,11 +115,11 @@ mod tests {
         let mut last = LastPass::default();
         last.merge(t1, [("web", t1), ("db", t1), ("gone", t1)], |_| true);
         last.merge(t2, [("web", t2)], |name| name != "gone");
-        assert_eq!(last.look("web", t2), Some(t2));
-        assert_eq!(last.look("db", t2), Some(t1));
-        assert_eq!(last.look("gone", t2), None);
+        assert_eq!(last.look("web"), Some(t2));
+        assert_eq!(last.look("db"), Some(t1));
+        assert_eq!(last.look("gone"), None);
         last.merge(t2, [("web", t1)], |_| true);
-        assert_eq!(last.look("web", t2), Some(t2), "a slower pass does not turn time back");
+        assert_eq!(last.look("web"), Some(t2), "a slower pass does not turn time back");
     }
 
     #[test]
@@ -122,7 +129,7 @@ mod tests {
         let looked = Some(datetime!(2026-11-21 10:00 UTC));
         let read = |text: &str| {
             let last: LastPass = serde_json::from_str(text).unwrap();
-            assert_eq!(last.look("web", datetime!(2026-11-22 10:00 UTC)), looked, "{text}");
+            assert_eq!(last.look("web"), looked, "{text}");
             last.containers()
         };
         assert_eq!(read(&format!("{old}}}")), []);
@@ -149,8 +156,7 @@ mod tests {
         let (now, future) = (datetime!(2026-11-21 10:00 UTC), datetime!(2030-01-01 00:00 UTC));
         let mut last = LastPass::default();
         last.merge(future, [("web", future)], |_| true);
-        assert_eq!(last.look("web", now), Some(now));
-        last.merge(now, [], |_| true);
-        assert_eq!(last.look("web", future), Some(now));
+        last.put_right(&Moment { wall: now, boot: None });
+        assert_eq!((last.look("web"), last.at), (Some(now), Some(now)));
     }
 }

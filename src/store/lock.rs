@@ -39,7 +39,7 @@ pub struct Holder {
     /// Its process id.
     pub pid: Option<u32>,
     /// Since when.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::clock::text::stored::option")]
     pub since: Option<Timestamp>,
 }
 

@@ -76,10 +76,10 @@ pub struct MarkerFile {
     #[serde(default)]
     pub by: Option<String>,
     /// When.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub at: Option<Timestamp>,
     /// Until when; `None`: without end.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "crate::clock::text::stored::option")]
     pub until: Option<Timestamp>,
     /// Why.
     #[serde(default)]

@@ -26,6 +26,7 @@ pub use self::lock::{FileLock, Holder, Lock};
 pub use self::markers::{Marker, MarkerFile, MarkerInfo, Markers, Place, parse_marker};
 
 use self::atomic::Existing;
+use crate::clock::boot::Moment;
 use crate::clock::{Clock, Timestamp};
 use crate::config::model::{ServiceName, Settings};
 use crate::state::{SCHEMA, ServiceState};
@@ -137,6 +138,14 @@ impl Store {
         Ok(state.unwrap_or_else(|| ServiceState::new(subject.key())))
     }
 
+    /// The same in the terms of the present clock, as everything reads it that counts; and what was written.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn recall(&self, subject: impl Into<Subject>, moment: &Moment) -> Result<Recalled, StoreError> {
+        Ok(Recalled::of(self.load(subject)?, moment))
+    }
+
     /// Sets a damaged state aside, and says where; `None` where it is not damaged, or another process is at
     /// work on it.
     ///
@@ -199,12 +208,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn last_pass(&self) -> Result<LastPass, StoreError> {
-        match read_json(&self.dir.join("last-pass.json"), last_pass::SCHEMA) {
-            Ok(found) => Ok(found.unwrap_or_default()),
-            Err(StoreError::Damaged { .. }) => Ok(LastPass::default()),
-            Err(e) => Err(e),
-        }
+    pub fn last_pass(&self, moment: &Moment) -> Result<LastPass, StoreError> {
+        let mut last: LastPass = match read_json(&self.dir.join("last-pass.json"), last_pass::SCHEMA) {
+            Ok(found) => found.unwrap_or_default(),
+            Err(StoreError::Damaged { .. }) => LastPass::default(),
+            Err(e) => return Err(e),
+        };
+        last.put_right(moment);
+        Ok(last)
     }
 
     /// Adds the looks of a pass to those of other passes; services that are not `known` are forgotten. The ids of
@@ -217,6 +228,7 @@ impl Store {
         looked: &[(ServiceName, Timestamp)],
         known: &[ServiceName],
         containers: Option<BTreeMap<String, String>>,
+        moment: &Moment,
         clock: &dyn Clock,
     ) -> Result<(), StoreError> {
         atomic::create_folder(&self.dir, 0o755)?;
@@ -225,9 +237,9 @@ impl Store {
             return Err(StoreError::Locked { path: lock });
         };
         atomic::sweep(&path);
-        let mut last = self.last_pass()?;
+        let mut last = self.last_pass(moment)?;
         let looked = looked.iter().map(|(name, at)| (name.as_str(), *at));
-        last.merge(clock.now(), looked, |name| known.iter().any(|k| k.as_str() == name));
+        last.merge(moment.wall, looked, |name| known.iter().any(|k| k.as_str() == name));
         if let Some(containers) = containers {
             last.remember(containers);
         }
@@ -253,6 +265,35 @@ impl Store {
     }
 }
 
+/// A state that was read.
+#[derive(Debug, Clone)]
+pub struct Recalled {
+    /// Its times are put right.
+    pub state: ServiceState,
+    written: ServiceState,
+}
+
+impl Recalled {
+    fn of(written: ServiceState, moment: &Moment) -> Self {
+        let mut state = written.clone();
+        state.put_right(moment);
+        Self { state, written }
+    }
+
+    /// One that nobody has written yet.
+    #[must_use]
+    pub fn new(subject: &Subject) -> Self {
+        let state = ServiceState::new(subject.key());
+        Self { written: state.clone(), state }
+    }
+
+    /// Whether the file says otherwise than that: also times that were put right are written again.
+    #[must_use]
+    pub fn differs(&self, state: &ServiceState) -> bool {
+        !self.written.says_the_same(state)
+    }
+}
+
 /// A held lock, and with it the right to change the state.
 #[derive(Debug)]
 pub struct StateGuard {
@@ -268,6 +309,14 @@ impl StateGuard {
     /// As [`Store::load`].
     pub fn load(&self) -> Result<ServiceState, StoreError> {
         Ok(read_json(&self.path, SCHEMA)?.unwrap_or_else(|| ServiceState::new(self.subject.key())))
+    }
+
+    /// As [`Store::recall`].
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn recall(&self, moment: &Moment) -> Result<ServiceState, StoreError> {
+        Ok(Recalled::of(self.load()?, moment).state)
     }
 
     /// Replaces the state, where it differs from what is on disk. What a newer program wrote stays.

@@ -119,7 +119,7 @@ fn defaults_hold_where_a_service_says_nothing_severity_by_severity_and_figure_by
     assert_eq!(inherited.severity.exit_codes.len(), 1);
 
     let own = policy(
-        r#", "failure_threshold": 1, "escalate_after": 2, "severity": {"http_status": {"500": "transient"}},
+        r#", "failure_threshold": 1, "escalate_after": 2, "max_failures": 2, "severity": {"http_status": {"500": "transient"}},
         "strategies": {"transient": ["restart"]}, "retry": {"attempts": 7}, "fallback_cmd": "own""#,
         defaults,
     );
@@ -131,6 +131,43 @@ fn defaults_hold_where_a_service_says_nothing_severity_by_severity_and_figure_by
     assert_eq!((own.severity.exit_codes.len(), own.severity.http_status.len()), (0, 1));
     // `null` is as if it were not there.
     assert_eq!(policy(r#", "fallback_cmd": null, "retry": null"#, defaults).retry.attempts, 2);
+}
+
+#[test]
+fn no_attempt_is_out_of_reach_because_the_failure_counts_as_worse_before() {
+    let after = |keys: &str, defaults: &str| policy(keys, defaults).escalate_after;
+    assert_eq!(after(r#", "max_failures": 5"#, ""), 5);
+    assert_eq!(after(r#", "max_failures": 8"#, ""), 8);
+    assert_eq!(after("", r#""max_failures": 8"#), 8);
+    assert_eq!(after(r#", "max_failures": 3"#, r#""max_failures": 8"#), 5);
+    assert_eq!(after(r#", "max_failures": 8"#, r#""escalate_after": 9"#), 9);
+    let warned = |at: u32, keys: &str, least: u32| {
+        let text = format!(
+            "F:1:{at}: warning: services.web.escalate_after: after 2 failed looks a failure of web counts as critical, \
+             for which nothing restarts it, so its 8 attempts (max_failures) are never used up; set at least {least}"
+        );
+        says(&format!(r#", "escalate_after": 2, "max_failures": 8{keys}"#), &[&text]);
+    };
+    warned(105, "", 8);
+    warned(
+        105,
+        r#", "container": "app", "strategies": {"recoverable": ["restart", "restart-container"]}"#,
+        4,
+    );
+    let fine = [
+        r#", "escalate_after": 8, "max_failures": 8"#,
+        r#", "escalate_after": 2, "max_failures": 8, "strategies": {"critical": ["restart"]}"#,
+        r#", "escalate_after": 2, "max_failures": 0"#,
+        r#", "escalate_after": 2, "max_failures": 4, "container": "app",
+            "strategies": {"recoverable": ["restart", "restart-container"]}"#,
+        r#", "escalate_after": 2, "max_failures": 8, "strategies": {"recoverable": [], "transient": []}"#,
+    ];
+    for keys in fine {
+        says(keys, &[]);
+    }
+    let (_, said) = reading(&text(r#", "max_failures": 8"#, r#""escalate_after": 2"#));
+    assert_eq!(said.len(), 1, "what is inherited is said where it stands: {said:?}");
+    assert!(said[0].contains("recovery.defaults.escalate_after"), "{said:?}");
 }
 
 #[test]
@@ -160,7 +197,8 @@ fn figures_have_their_ranges() {
                 format!("error: services.web.{key}: expected a whole number from 1 to {max}, found {wrong}");
             assert!(said.len() == 1 && said[0].ends_with(&expected), "{said:?}");
         }
-        let window = "\"failure_window_seconds\": 86400, \"startup_timeout_seconds\": 86400";
+        let window =
+            "\"failure_window_seconds\": 86400, \"startup_timeout_seconds\": 86400, \"max_failures\": 1";
         assert_eq!(reading(&text(&format!(r#", "{key}": 1, {window}"#), "")).1, Vec::<String>::new());
     }
     says(

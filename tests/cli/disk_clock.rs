@@ -4,9 +4,12 @@
 use crate::common;
 
 use std::fs;
+use std::process::Command;
 
-use common::fixture::Fixture;
+use common::docker::{required, skipped};
+use common::fixture::{Fixture, LIMIT};
 use common::ntfy::Ntfy;
+use common::run::{self, Finished};
 use common::server::Reply;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -216,5 +219,140 @@ fn alerts_of_another_year_are_delivered() {
         let text = ntfy.messages()[0]["message"].as_str().unwrap_or_default().to_owned();
         assert!(text.contains("delivery delayed"), "{text}");
         assert!(fixture.outbox().is_empty());
+    }
+}
+
+/// The binary under a clock that is so many seconds off, while the time since the boot is what it is.
+fn pass_with_clock(fixture: &Fixture, off: &str) -> Finished {
+    let plain = fixture.command(&["run"]);
+    let mut command = Command::new("faketime");
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").arg("-f").arg(off).arg(plain.get_program());
+    command.args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    run::within(LIMIT, command, b"")
+}
+
+/// Whether there is a program that sets the clock of another one.
+fn require_faketime() -> bool {
+    let there = Command::new("faketime").arg("--version").output().is_ok();
+    if !there {
+        assert!(!required(), "faketime is missing, and RECOVERY_REQUIRE_DOCKER=1 is set");
+        skipped("faketime is missing");
+    }
+    there
+}
+
+#[test]
+fn no_jump_of_the_clock_frees_an_attempt_or_holds_one() {
+    if !require_faketime() {
+        return;
+    }
+    for clocks in [["+0s", "+0s", "+2h", "+2h", "+4h"], ["+2h", "+0s", "-2h", "+0s", "+9h"]] {
+        let (mut fixture, _ntfy) = fixture();
+        fixture.config["services"]["web"]["max_failures"] = json!(2);
+        for off in clocks {
+            pass_with_clock(&fixture, off).expect_code(1);
+        }
+        assert_eq!(restarts(&fixture), 2, "{clocks:?}: {}", fixture.log());
+        let id = state(&fixture)["boot"]["id"].as_str().map(str::len);
+        assert_eq!(id, Some(36), "{}", state(&fixture));
+    }
+}
+
+#[test]
+fn an_end_that_lies_in_the_future_makes_no_flapping() {
+    let (fixture, _ntfy) = fixture();
+    fixture.pass().expect_code(1);
+    set_up(&fixture);
+    fixture.pass().expect_code(0);
+    edit(&fixture, "web.json", |state| {
+        state["last_incident"]["closed_at"] = ago(-YEAR);
+        state["since"] = ago(Duration::minutes(61));
+    });
+    fs::remove_file(fixture.path("up")).expect("the service goes down");
+    fixture.pass().expect_code(1);
+    let after = state(&fixture);
+    assert_eq!(after["incident"]["flapping"], json!(false), "{after}");
+    is_past(&after["last_incident"]["closed_at"]);
+}
+
+/// Times that are valid RFC 3339, and beyond what can be written or converted, or nearly so.
+const EXTREMES: [&str; 6] = [
+    "9999-12-31T23:59:59-23:59",
+    "9999-12-31T23:59:59.999999999Z",
+    "0000-01-01T00:00:00+23:59",
+    "0000-01-01T00:00:00Z",
+    "1969-12-31T23:59:59+14:00",
+    "2026-11-21T10:05:07.123456789-12:34",
+];
+
+/// Every time in a file, whatever it is of, becomes that one.
+fn redate(value: &mut Value, time: &str) {
+    match value {
+        Value::String(text) if OffsetDateTime::parse(text, &Rfc3339).is_ok() => time.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redate(item, time)),
+        Value::Object(entries) => entries.values_mut().for_each(|entry| redate(entry, time)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_time_that_can_be_read_anywhere_ends_a_command() {
+    for time in EXTREMES {
+        let (mut fixture, ntfy) = fixture();
+        let log = fixture.path("recovery.log");
+        fixture.setting("log_file", json!(log));
+        fixture.config["services"]["web"]["fallback_cmd"] = json!("true");
+        fixture.config["services"]["web"]["health_check"]["interval_seconds"] = json!(600);
+        ntfy.always(Some(Reply::status(500, "oops")));
+        fixture.pass().expect_code(1);
+        set_up(&fixture);
+        fixture.pass();
+        fs::remove_file(fixture.path("up")).expect("the service goes down");
+        fixture.pass();
+        for (name, _) in fixture.state_files().iter().filter(|(name, _)| name.ends_with(".json")) {
+            edit(&fixture, name, |value| redate(value, time));
+        }
+        let lines: Vec<String> =
+            fs::read_to_string(&log).expect("a log").lines().map(str::to_owned).collect();
+        let redated = lines.iter().map(|line| {
+            let rest = line.split_once(' ').map_or("", |(_, rest)| rest);
+            format!("{time} {rest}\n")
+        });
+        fs::write(&log, redated.collect::<String>()).expect("the log is written");
+        ntfy.always(None);
+        let since = format!("--since={time}");
+        let commands: [&[&str]; 10] = [
+            &["explain", "web"],
+            &["stats"],
+            &["stats", &since],
+            &["run", "--dry-run"],
+            &["run"],
+            &["stop", "web", "--for", "30000000w"],
+            &["run"],
+            &["resume", "web"],
+            &["reset", "web"],
+            &["run"],
+        ];
+        for command in commands {
+            let done = fixture.run(command);
+            assert!(!done.stderr.contains("panicked") && done.code != 101, "{time} {command:?}: {done:?}");
+        }
+        // A marker with such times is one; one that is over is removed.
+        let marker = json!({"schema": 1, "by": "anna", "at": time, "until": time});
+        fixture.touch_marker("web");
+        fs::write(fixture.path("state/manual-stop/web.stopped"), marker.to_string()).expect("a marker");
+        for command in [&["explain", "web"][..], &["run"]] {
+            let done = fixture.run(command);
+            assert!(!done.stderr.contains("panicked") && done.code != 101, "{time} {command:?}: {done:?}");
+        }
+        let stopped = fixture.count("web manually stopped") > 0;
+        assert_eq!(stopped, time.starts_with("9999"), "{time}: {}", fixture.log());
+        assert!(fixture.state_files().iter().all(|(name, _)| !name.contains("corrupt")), "{time}");
     }
 }

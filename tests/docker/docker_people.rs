@@ -94,6 +94,37 @@ fn stop_waits_for_a_restart_that_is_under_way_and_says_so() {
 }
 
 #[test]
+fn a_marker_that_is_made_during_a_slow_second_look_is_honoured() {
+    let Some(docker) = require_docker() else { return };
+    let slow = "echo x >> /tmp/looks; [ $(grep -c x /tmp/looks) -eq 1 ] && exit 1
+        while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 1";
+    for image in ["debian", "busybox"] {
+        for inside in [true, false] {
+            let container = idle(docker, image);
+            let mut fixture = failing(&container);
+            let mut service = custom(&container, slow, "echo x >> /tmp/restarts");
+            service["health_check"]["timeout_seconds"] = json!(30);
+            fixture.service("web", service);
+            let pass = fixture.command(&["run"]);
+            std::thread::scope(|scope| {
+                let pass = scope.spawn(|| run::within(LIMIT, pass, b""));
+                until("the second look", SOON, || (container.lines_of("/tmp/looks") == 2).then_some(()));
+                if inside {
+                    container.sh("mkdir -p /var/run/manual-stop && touch /var/run/manual-stop/web.stopped");
+                } else {
+                    fixture.touch_marker("web");
+                }
+                container.sh("touch /tmp/go");
+                pass.join().expect("the pass ends").expect_code(0);
+            });
+            assert_eq!(container.lines_of("/tmp/restarts"), 0, "{image} {inside}: {}", fixture.log());
+            assert_eq!(attempts(&fixture, "web"), Vec::<String>::new(), "{image} {inside}");
+            assert_eq!(fixture.count("web manually stopped, skipping auto-recovery"), 1, "{}", fixture.log());
+        }
+    }
+}
+
+#[test]
 fn an_alert_outlives_a_server_that_is_down_and_the_recovery_is_told_after_it() {
     let Some(docker) = require_docker() else { return };
     let container = idle(docker, "debian");

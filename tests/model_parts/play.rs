@@ -216,7 +216,11 @@ impl Play<'_> {
                 answers.clear();
                 answers.push_back(NotifyError::Rejected("too large".into()));
             }
-            Op::Jump(seconds) => stage.clock.jump(seconds),
+            Op::Jump(seconds) => {
+                let booted = stage.clock.peek() - stage.clock.uptime_now();
+                self.truth.clock_was_set(time::Duration::seconds(seconds), booted);
+                stage.clock.jump(seconds);
+            }
             Op::Boot => stage.clock.booted(std::time::Duration::ZERO),
             Op::DamageState(i) => {
                 let name = name(i);

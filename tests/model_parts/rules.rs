@@ -6,6 +6,7 @@ use std::time::Duration;
 use recovery::alert::Alert;
 use recovery::check::{Failure, Health, Unknown};
 use recovery::clock::Timestamp;
+use recovery::clock::boot::Moment;
 use recovery::decide::Decision;
 use recovery::engine::ContainerEnd;
 use recovery::event::{Event, EventKind};
@@ -97,6 +98,15 @@ impl<'s> Truth<'s> {
         self.damaged.insert(service.to_owned());
         self.restarts.remove(service);
         self.degraded.remove(service);
+    }
+
+    /// Somebody set the wall clock: what happened since the machine booted, `booted` by the clock until now, is as
+    /// long ago as it was.
+    pub fn clock_was_set(&mut self, by: time::Duration, booted: Timestamp) {
+        let of_this_boot = |at: &&mut Timestamp| **at >= booted;
+        let restarts = self.restarts.values_mut().flatten();
+        let degraded = self.degraded.values_mut().flat_map(|it| [&mut it.began, &mut it.since]);
+        restarts.chain(degraded).filter(of_this_boot).for_each(|at| *at += by);
     }
 
     pub fn judge(&mut self, stage: &Stage, seen: &Seen<'_>) {
@@ -392,7 +402,7 @@ impl<'s> Truth<'s> {
                 Err(error) => assert!(self.damaged.contains(service.name.as_str()), "{error}"),
             }
         }
-        stage.store.last_pass().expect("the last looks load");
+        stage.store.last_pass(&Moment { wall: stage.clock.peek(), boot: None }).expect("the last looks load");
         Outbox::new(stage.store.dir()).waiting().expect("the outbox loads");
     }
 

@@ -39,6 +39,10 @@ impl Clock for TestClock {
     fn uptime(&self) -> Option<Duration> {
         None
     }
+
+    fn boot_id(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Answers as told, then yes; remembers what it was given.

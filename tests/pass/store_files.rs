@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use recovery::clock::boot::Moment;
 use recovery::clock::{Clock, Timestamp};
 use recovery::config::model::ServiceName;
 use recovery::history;
@@ -41,6 +42,10 @@ impl Clock for TestClock {
     fn uptime(&self) -> Option<Duration> {
         None
     }
+
+    fn boot_id(&self) -> Option<String> {
+        None
+    }
 }
 
 fn name(text: &str) -> ServiceName {
@@ -49,6 +54,11 @@ fn name(text: &str) -> ServiceName {
 
 fn store(dir: &Path) -> Store {
     Store::at(dir, Markers::in_folders(&dir.join("manual-stop"), &[]))
+}
+
+/// Long after everything.
+fn moment() -> Moment {
+    Moment { wall: NOW + time::Duration::HOUR, boot: None }
 }
 
 fn lock(store: &Store, service: &str) -> StateGuard {
@@ -67,7 +77,7 @@ fn looking_creates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir.path().join("not/there"));
     assert_eq!(store.load(&name("web")).unwrap(), ServiceState::new("web"));
-    assert_eq!(store.last_pass().unwrap().at, None);
+    assert_eq!(store.last_pass(&moment()).unwrap().at, None);
     assert_eq!(store.markers().read(&name("web"), NOW).unwrap(), Marker::None);
     assert_eq!(names(dir.path()), BTreeSet::new());
 }
@@ -99,7 +109,7 @@ fn names_of_services_do_not_meet_names_of_other_files() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     let all = ["last-pass", "outbox", "machine", "containers", "manual-stop", "web", "web.json", "web.lock"];
-    store.record_looks(&[(name("web"), NOW)], &all.map(name), None, &TestClock::at(NOW)).unwrap();
+    store.record_looks(&[(name("web"), NOW)], &all.map(name), None, &moment(), &TestClock::at(NOW)).unwrap();
     for service in all {
         let guard = lock(&store, service);
         let mut state = guard.load().unwrap();
@@ -115,7 +125,7 @@ fn names_of_services_do_not_meet_names_of_other_files() {
         guard.save(&state).unwrap();
         assert_eq!(Subject::from_key(subject.key()), Some(subject));
     }
-    assert_eq!(store.last_pass().unwrap().look("web", NOW), Some(NOW));
+    assert_eq!(store.last_pass(&moment()).unwrap().look("web"), Some(NOW));
 }
 
 #[test]
@@ -256,17 +266,21 @@ fn passes_at_once_keep_each_others_looks() {
     std::thread::scope(|scope| {
         for service in &known {
             let (store, known) = (&store, &known);
-            scope
-                .spawn(move || store.record_looks(&[(service.clone(), NOW)], known, None, &clock()).unwrap());
+            scope.spawn(move || {
+                store.record_looks(&[(service.clone(), NOW)], known, None, &moment(), &clock()).unwrap();
+            });
         }
     });
-    let last = store.last_pass().unwrap();
-    let now = clock().now().max(NOW);
-    assert!(known.iter().all(|s| last.look(s.as_str(), now).is_some()), "{last:?}");
+    let last = store.last_pass(&moment()).unwrap();
+    assert!(known.iter().all(|s| last.look(s.as_str()).is_some()), "{last:?}");
     std::fs::write(dir.path().join("last-pass.json"), "{").unwrap();
-    assert_eq!(store.last_pass().unwrap(), recovery::store::LastPass::default(), "damaged: all are due");
-    store.record_looks(&[(known[0].clone(), NOW)], &known, None, &TestClock::at(NOW)).unwrap();
-    assert_eq!(store.last_pass().unwrap().look("s0", NOW), Some(NOW));
+    assert_eq!(
+        store.last_pass(&moment()).unwrap(),
+        recovery::store::LastPass::default(),
+        "damaged: all are due"
+    );
+    store.record_looks(&[(known[0].clone(), NOW)], &known, None, &moment(), &TestClock::at(NOW)).unwrap();
+    assert_eq!(store.last_pass(&moment()).unwrap().look("s0"), Some(NOW));
 }
 
 #[test]

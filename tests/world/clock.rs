@@ -23,6 +23,8 @@ struct Times {
     monotonic: Duration,
     /// Monotonic time at which the machine booted; before ours began, so a difference is kept.
     uptime: Duration,
+    /// How often it did.
+    boots: u32,
 }
 
 impl FakeClock {
@@ -31,6 +33,7 @@ impl FakeClock {
             wall: BEGINNING,
             monotonic: Duration::from_secs(1000),
             uptime: Duration::from_secs(1_000_000),
+            boots: 1,
         };
         Self { times: Mutex::new(times), interrupt, effects }
     }
@@ -55,7 +58,9 @@ impl FakeClock {
 
     /// The machine booted so long ago.
     pub fn booted(&self, ago: Duration) {
-        self.times.lock().unwrap().uptime = ago;
+        let mut times = self.times.lock().unwrap();
+        times.uptime = ago;
+        times.boots += 1;
     }
 
     pub fn uptime_now(&self) -> Duration {
@@ -81,6 +86,11 @@ impl Clock for FakeClock {
     }
 
     fn uptime(&self) -> Option<Duration> {
+        self.effects.tick();
         Some(self.uptime_now())
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        Some(format!("boot {}", self.times.lock().unwrap().boots))
     }
 }

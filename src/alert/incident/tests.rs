@@ -1,6 +1,7 @@
 use super::super::text::Story;
 use super::super::{Destination, Report};
 use super::*;
+use crate::clock::boot::Moment;
 use AlertKind::*;
 use proptest::prelude::*;
 use time::macros::datetime;
@@ -153,8 +154,19 @@ fn a_wrong_configuration_is_told_at_once_and_then_once_a_cooldown() {
 fn a_clock_that_was_put_back_delays_a_reminder_by_one_cooldown_at_most() {
     let mut web = History::new();
     web.pass(60 * 24 * 365, FAILED);
+    web.state.put_right(&Moment { wall: minute(0), boot: None });
     assert_eq!(web.pass(0, FAILED), None);
     assert_eq!(web.pass(60, FAILED), Some(ServiceRecoveryFailed));
+}
+
+#[test]
+fn an_end_that_lies_in_the_future_makes_no_flapping() {
+    let mut web = History::new();
+    web.pass(0, FAILED);
+    web.pass(5, Found::Healthy);
+    web.state.last_incident.as_mut().unwrap().closed_at = minute(60 * 24 * 365);
+    web.pass(10, FAILED);
+    assert!(!web.state.incident.unwrap().flapping);
 }
 
 fn alert_of(state: &ServiceState, due: &Due, at: Timestamp) -> Alert {

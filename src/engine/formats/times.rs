@@ -1,16 +1,12 @@
 //! Times as engines write them.
 
-use time::UtcOffset;
-use time::format_description::well_known::Rfc3339;
-
 use crate::clock::Timestamp;
 
 /// Reads a time of an answer. The zero time, `0001-01-01T00:00:00Z`, means never.
 #[must_use]
 pub fn timestamp(text: &str) -> Option<Timestamp> {
     let rfc = as_rfc_3339(text);
-    let at = Timestamp::parse(rfc.as_deref().unwrap_or(text), &Rfc3339).ok()?;
-    let at = at.checked_to_offset(UtcOffset::UTC)?;
+    let at = crate::clock::text::parse(rfc.as_deref().unwrap_or(text))?;
     (at.year() > 1).then_some(at)
 }
 

@@ -48,7 +48,7 @@ impl Attempt<'_, '_> {
             let text = format!("the cleanup of {name} failed ({how}), it is restarted all the same");
             self.pass.note(Some(name), Level::Warning, &text);
         }
-        self.look_once_more();
+        self.look_before_acting();
         self.expect_restart()
     }
 

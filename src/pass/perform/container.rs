@@ -149,7 +149,7 @@ impl Attempt<'_, '_> {
         let Some(text) = self.service.restart_cmd.as_deref() else { return self.recheck() };
         self.look();
         // Seen only now: nobody can look into a container that does not run.
-        look::marker_inside(self.pass, self.service, &mut self.sight);
+        look::marker_now(self.pass, self.service, &mut self.sight);
         look::stop_under_way(self.pass, self.service, &mut self.sight);
         if let Marker::Present(details) = &self.sight.marker {
             let stopped = Decision::Stopped(details.clone());

@@ -149,7 +149,7 @@ impl<'p, 'w> Attempt<'p, 'w> {
             return Decision::Exhausted;
         }
         self.sight.state = Some(self.state.clone());
-        look::marker_inside(self.pass, self.service, &mut self.sight);
+        look::marker_now(self.pass, self.service, &mut self.sight);
         look::stop_under_way(self.pass, self.service, &mut self.sight);
         let next = facts::decision_without_hope(self.pass, self.service, &self.sight, &self.progress);
         // A container is looked at once more under its own lock.
@@ -165,16 +165,21 @@ impl<'p, 'w> Attempt<'p, 'w> {
 
     /// The second look.
     fn confirm(&mut self) -> Step<Decision> {
-        self.look_once_more();
+        self.look_before_acting();
         self.judge()
+    }
+
+    /// Nothing slow may lie between this and what is done.
+    fn look_before_acting(&mut self) {
+        self.look_once_more();
+        look::marker_now(self.pass, self.service, &mut self.sight);
+        look::stop_under_way(self.pass, self.service, &mut self.sight);
     }
 
     fn look_once_more(&mut self) {
         let state = self.sight.state.take();
         self.sight = look::look_again(self.pass, self.service, &self.sight);
         self.sight.state = state;
-        look::marker_inside(self.pass, self.service, &mut self.sight);
-        look::stop_under_way(self.pass, self.service, &mut self.sight);
     }
 
     /// Between the record of a restart and the restart: what was seen meanwhile may speak against it.
@@ -240,7 +245,10 @@ impl<'p, 'w> Attempt<'p, 'w> {
                 return Err(Outcome::Interrupted);
             }
             self.sight.state = Some(self.state.clone());
-            self.confirm()?;
+            self.look_once_more();
+            look::marker_inside(self.pass, self.service, &mut self.sight);
+            look::stop_under_way(self.pass, self.service, &mut self.sight);
+            self.judge()?;
             self.result = format!("looked at {look} more time{}", if look == 1 { "" } else { "s" });
             // What turns out to be worse does not pass by being waited for.
             if self.severity() > self.progress.worst {
