@@ -364,7 +364,9 @@ fn processes_are_seen_but_never_the_checking_itself() {
         for tools in [&["cat", "sleep", "grep", "pgrep"][..], &["bash", "sleep", "pgrep"][..]] {
             let Some(container) = Container::new(kind, tools) else { continue };
             let (there, gone) = (tag(base), tag(base + 40));
-            let mut sleep = Command::new("sleep").arg(&there).spawn().unwrap();
+            // In a session of its own: what is in a pass's session belongs to the checking.
+            let mut sleep = Command::new("setsid").args(["sleep", &there]).spawn().unwrap();
+            until("it sleeps", || lives(&there) && !lives(&format!("setsid\0sleep\0{there}")));
             let checks = [
                 process(&format!("^sleep {there}$")),
                 process(&gone),

@@ -84,8 +84,8 @@ fn a_recovery_asks_the_engine_for_no_more_than_it_needs() {
     fixture.fake_docker(&fake).service("web", service);
     fixture.pass().expect_code(0);
     assert_eq!(fixture.count("Successfully recovered web"), 1, "{}", fixture.log());
-    // The look, the second look, the restart, the re-check.
-    assert_eq!(fake.calls_of("exec").len(), 4, "{:?}", fake.calls());
+    // The look, the second look, the markers once more, the restart, the re-check.
+    assert_eq!(fake.calls_of("exec").len(), 5, "{:?}", fake.calls());
     let id = id_of("box-container");
     for call in fake.calls_of("exec") {
         assert!(call.argv.contains(&id), "by its full id: {:?}", call.argv);
@@ -96,7 +96,7 @@ fn a_recovery_asks_the_engine_for_no_more_than_it_needs() {
         );
     }
     fixture.pass().expect_code(0);
-    assert_eq!(fake.calls_of("exec").len(), 5, "one exec for a pass over what is healthy");
+    assert_eq!(fake.calls_of("exec").len(), 6, "one exec for a pass over what is healthy");
 }
 
 #[test]

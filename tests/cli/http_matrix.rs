@@ -82,13 +82,14 @@ const fn reader(shell: &'static str, tools: &'static [&'static str], ending: End
     Reader { shell, tools, ending }
 }
 
-const READERS: [Reader; 6] = [
+const READERS: [Reader; 7] = [
     reader("bash", &[], Ending::Newline),
     reader("busybox", &[], Ending::Newline),
-    reader("dash", &["sed", "fold"], Ending::Newline),
+    reader("dash", &["head", "dd", "sed", "fold"], Ending::Newline),
     reader("bash", &[], Ending::Bare),
     reader("busybox", &[], Ending::Bare),
     reader("dash", &[], Ending::Bare),
+    reader("dash", &["head", "dd", "sed", "fold"], Ending::Bare),
 ];
 
 impl Reader {

@@ -30,6 +30,8 @@ impl Asked<'_> {
         match judge::http(self.probe, status, begun) {
             Health::Unhealthy(Failure::Expectation(_)) => None,
             Health::Healthy if !self.probe.expect_json.is_empty() => None,
+            // There may be more to judge.
+            Health::Unknown(Unknown::Unjudged(_)) => None,
             health => Some(health),
         }
     }
