@@ -1,21 +1,26 @@
 # Nothing of the image's may change what this shell does: options (SHELLOPTS of bash), functions that are named
-# like what is used here, a time-out for read. All variables here begin with rcvy_ and are exported to nobody.
+# like what is used here, a time-out for read, a limit for functions that call each other. All variables here begin with rcvy_ and are exported to nobody.
 set +a +e +f +u +v +x
 unset -f printf read kill jobs command cat grep head dd sed fold env 2>/dev/null
 IFS=' 	
 '
-rcvy_tmout=${TMOUT-}
-unset TMOUT
+rcvy_tmout=${TMOUT-} rcvy_funcnest=${FUNCNEST-} rcvy_is_bash=
+unset TMOUT FUNCNEST
+# An image may well have a variable of that name.
+case ${BASHPID-}:${BASH_VERSION-} in $$:?*) rcvy_is_bash=1 ;; esac
 say() { printf '%s\n' "$rcvy_nonce $1"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 # The shell for the texts of a configuration, in rcvy_shell. -p of bash: no start file, function or option of the
 # image's changes what they mean.
 shell() {
   rcvy_shell=$(command -v sh)
-  if has bash; then rcvy_shell="$(command -v bash) -p"; elif [ "${BASH_VERSION-}" ]; then rcvy_shell="$rcvy_shell -p"; fi
+  if has bash; then rcvy_shell="$(command -v bash) -p"; elif [ "$rcvy_is_bash" ]; then rcvy_shell="$rcvy_shell -p"; fi
 }
 # What a check or a command shall find in its environment as the image has it.
-own() { [ ! "$rcvy_tmout" ] || export TMOUT="$rcvy_tmout"; }
+own() {
+  [ ! "$rcvy_tmout" ] || export TMOUT="$rcvy_tmout"
+  [ ! "$rcvy_funcnest" ] || export FUNCNEST="$rcvy_funcnest"
+}
 
 # Processes that came after us, in rcvy_new: only among those can any of ours be.
 old() { rcvy_old=' '; for rcvy_d in /proc/[0-9]*; do rcvy_old="$rcvy_old${rcvy_d#/proc/} "; done; }

@@ -167,7 +167,8 @@ list() {
     return
   fi
   printf '\n%s\n' "$rcvy_nonce L"
-  has grep && (GREP_OPTIONS= && grep -ls RECOVERY_CHECK= /proc/[0-9]*/environ 2>/dev/null)
+  # Only marks as we give them: an image may have a variable of that name.
+  has grep && (GREP_OPTIONS= LC_ALL=C && grep -lsE 'RECOVERY_CHECK=(engine|judge|[0-9a-f]{16})' /proc/[0-9]*/environ 2>/dev/null)
   say G
 }
 marker() {
@@ -217,7 +218,7 @@ rcvy_one=$(printf '\001')
 rcvy_any='????????????????????????????????????????'
 rcvy_any=$rcvy_any$rcvy_any$rcvy_any$rcvy_any$rcvy_any
 rcvy_pieces=cutting
-if [ "${BASH_VERSION-}" ]; then rcvy_pieces=counting
+if [ "$rcvy_is_bash" ]; then rcvy_pieces=counting
 elif printf 'abc\n' | (IFS= read -r -n 2 rcvy_x && [ "$rcvy_x" = ab ]) 2>/dev/null; then rcvy_pieces=counting
 else
   for rcvy_x in dd head; do has "$rcvy_x" && rcvy_first="$rcvy_first $rcvy_x"; done
