@@ -5,7 +5,8 @@
 #
 # ENGINE is a command line (docker, podman, a wrapper), IMAGE has sh and sleep. Makes containers named sample-…, and
 # removes them.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "engine-samples: line $LINENO: exit $?: $BASH_COMMAND" >&2' ERR
 umask 022
 engine=$1 image=$2 folder=$3
 listing=$(dirname "$0")/../src/engine/formats/listing.rs

@@ -1,5 +1,6 @@
 //! The engine's answers.
 
+use recovery::engine::Earlier;
 use recovery::engine::docker::ended;
 use recovery::engine::formats::errors::Asked;
 use recovery::engine::formats::{Dialect, errors, events, inspect, listing};
@@ -12,7 +13,7 @@ pub fn run(data: &[u8]) {
         for dialect in [Dialect::Docker, Dialect::Podman] {
             let happened = events::parse(data, dialect);
             let _ = ended::said(&happened, &container);
-            let _ = ended::is_being_stopped(&happened, &container);
+            let _ = ended::is_being_stopped(&happened, &container, &Earlier::default());
         }
         if let Some(finished_at) = container.finished_at {
             for window in [

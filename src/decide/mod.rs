@@ -331,7 +331,7 @@ impl fmt::Display for NoWay {
                  or say `recovery stop`"
             }
             Self::EngineRestartsIt => "its container is left to the engine's own restart policy",
-            Self::Kept(Keeper { who, helps }) => {
+            Self::Kept(Keeper { who, helps, .. }) => {
                 return write!(
                     f,
                     "its container is kept by {who}, which replaces it itself; what helps: {helps}"

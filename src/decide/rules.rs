@@ -68,13 +68,13 @@ fn container_stopped(service: &Service, facts: &Facts<'_>) -> Answer {
             Ok(Decision::Stopped("its container is just being stopped by someone".to_owned()))
         }
         Situation::NotRunning { end, sign, .. } => match (end, facts.kept_by) {
-            (ContainerEnd::StoppedBySomeone, Some(keeper)) => {
+            (ContainerEnd::StoppedBySomeone, Some(keeper)) if keeper.replaces => {
                 Err(format!("{} keeps it, and stops what it replaces", keeper.who).into())
             }
-            (ContainerEnd::StoppedBySomeone, None) if service.container_start == ContainerStart::Always => {
+            (ContainerEnd::StoppedBySomeone, _) if service.container_start == ContainerStart::Always => {
                 Err(format!("somebody stopped it ({sign}), but container_start is \"always\"").into())
             }
-            (ContainerEnd::StoppedBySomeone, None) => {
+            (ContainerEnd::StoppedBySomeone, _) => {
                 Ok(Decision::Stopped(format!("its container was stopped by someone: {sign}")))
             }
             (ContainerEnd::NotStarted, _) => Err(format!("nobody stopped it: {sign}").into()),

@@ -150,6 +150,8 @@ pub fn judge(signs: &Signs) -> (ContainerEnd, Sign) {
         (Events::OnlyMessages, _) | (Events::NobodyStopped, Some(false) | None) => (by_itself, Sign::Events),
         // It was a message that is forgotten, or a kill whose event is.
         (Events::NobodyStopped, Some(true)) => (Unclear, Sign::Record),
+        // A message such as HUP before the engine's end leaves the same: told once rather than never.
+        (Events::Silent, Some(true)) if signs.with_engine => (Unclear, Sign::Record),
         (Events::Silent, Some(true)) => (StoppedBySomeone, Sign::Record),
         (Events::Silent, Some(false)) => (by_itself, Sign::Record),
         (Events::Silent, None) if signs.with_engine => (by_itself, Sign::WithEngine),

@@ -48,8 +48,8 @@ impl Engine for LocalEngine {
         self.docker.inspect(container, earlier)
     }
 
-    fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown> {
-        self.docker.is_being_stopped(container)
+    fn is_being_stopped(&self, container: &ContainerRef, earlier: &Earlier) -> Result<bool, Unknown> {
+        self.docker.is_being_stopped(container, earlier)
     }
 
     fn runs(&self, containers: &[ContainerRef]) -> Result<BTreeMap<ContainerRef, Run>, Unknown> {

@@ -71,6 +71,8 @@ pub struct Keeper {
     pub who: &'static str,
     /// The command that has it do so.
     pub helps: String,
+    /// It stops what it replaces, so that a stop of it is no person's word.
+    pub replaces: bool,
 }
 
 /// One run of a container, as little as it takes to know what came before what.
@@ -212,7 +214,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// As [`Engine::inspect`].
-    fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown>;
+    fn is_being_stopped(&self, container: &ContainerRef, earlier: &Earlier) -> Result<bool, Unknown>;
 
     /// The runs of these containers, one call; those that are gone are missing.
     ///

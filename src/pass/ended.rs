@@ -11,21 +11,33 @@ use crate::store::ContainerMemory;
 /// Asks the engine about a container.
 pub(super) fn inspect(pass: &Pass<'_>, at: &ContainerRef) -> Result<ContainerDetails, Unknown> {
     let memory = memory(pass, at);
-    let earlier = Earlier {
-        judged: memory.as_ref().and_then(|memory| memory.ended),
-        restarted_at: memory.as_ref().and_then(|memory| memory.restarted_at),
-        seen_at: seen_at(pass, at),
-        booted_at: pass
-            .world
-            .clock
-            .uptime()
-            .and_then(|uptime| pass.now().checked_sub(uptime.try_into().ok()?)),
-    };
+    let earlier = earlier(pass, at, memory.as_ref());
     let details = pass.world.engine.inspect(at, &earlier)?;
+    if details.state == "exited" && memory.is_none() {
+        // What was found out about this end must not be judged anew from weaker signs.
+        let text = format!("what is remembered of the end of container {} cannot be read", at.name);
+        return Err(Unknown::Other(text));
+    }
     if details.state == "exited" && earlier.judged != Some(details.judged()) && !pass.scope.dry_run {
         found_out(pass, at, &details);
     }
     Ok(details)
+}
+
+/// Whether somebody else is just stopping a container that runs.
+pub(super) fn is_being_stopped(pass: &Pass<'_>, at: &ContainerRef) -> Result<bool, Unknown> {
+    let earlier = earlier(pass, at, memory(pass, at).as_ref());
+    pass.gates.command(|| pass.world.engine.is_being_stopped(at, &earlier))
+}
+
+fn earlier(pass: &Pass<'_>, at: &ContainerRef, memory: Option<&ContainerMemory>) -> Earlier {
+    let booted = |uptime: std::time::Duration| pass.now().checked_sub(uptime.try_into().ok()?);
+    Earlier {
+        judged: memory.and_then(|memory| memory.ended),
+        restarted_at: memory.and_then(|memory| memory.restarted_at),
+        seen_at: seen_at(pass, at),
+        booted_at: pass.world.clock.uptime().and_then(booted),
+    }
 }
 
 /// Writes down that we restart a container, before that is done: its end is then ours.
@@ -45,9 +57,20 @@ fn found_out(pass: &Pass<'_>, at: &ContainerRef, details: &ContainerDetails) {
     }
 }
 
-/// `None` where it cannot be read, which was said.
+/// `None` where it cannot be read, which was said. A damaged file is set aside for the next pass.
 fn memory(pass: &Pass<'_>, at: &ContainerRef) -> Option<ContainerMemory> {
-    pass.world.store.container(at).map_err(|error| pass.io_trouble(None, &error)).ok()
+    let error = match pass.world.store.container(at) {
+        Ok(memory) => return Some(memory),
+        Err(error) => error,
+    };
+    pass.io_trouble(None, &error);
+    if error.is_damaged() && !pass.scope.dry_run {
+        match pass.world.store.set_aside_container(at, pass.now()) {
+            Ok(aside) => pass.note(None, Level::Warning, &format!("it is kept as {}", aside.display())),
+            Err(error) => pass.io_trouble(None, &error),
+        }
+    }
+    None
 }
 
 fn remember(pass: &Pass<'_>, at: &ContainerRef, memory: &ContainerMemory) {

@@ -370,15 +370,10 @@ fn ask_for_marker(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
 /// Whether somebody is just stopping the container of a service about which something would be done.
 pub(super) fn stop_under_way(pass: &Pass<'_>, service: &Service, sight: &mut Sight) {
     let Place::Running(at) = &sight.place else { return };
-    let matters = match sight.health {
-        Some(Health::Unhealthy(_)) => true,
-        Some(Health::Healthy) => pass.links.is_follower(&service.name),
-        Some(Health::Unknown(_)) | None => false,
-    };
-    if sight.marker != Marker::Absent || !matters {
+    if sight.marker != Marker::Absent || !may_be_acted_on(pass, service, sight) {
         return;
     }
-    match pass.gates.command(|| pass.world.engine.is_being_stopped(at)) {
+    match ended::is_being_stopped(pass, at) {
         Ok(being_stopped) => sight.being_stopped = being_stopped,
         Err(why) => sight.health = Some(Health::Unknown(why)),
     }

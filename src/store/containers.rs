@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, atomic, lock, read_json, write_json};
+use super::{Store, StoreError, atomic, lock, read_json, set_aside, write_json};
 use crate::clock::Timestamp;
 use crate::engine::{ContainerRef, Judged};
 
@@ -28,7 +28,7 @@ pub struct ContainerMemory {
 }
 
 impl Store {
-    /// What is remembered of a container; nothing where the file is missing, damaged or of another container.
+    /// What is remembered of a container; nothing where the file is missing or of another container.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -36,7 +36,6 @@ impl Store {
         let nothing = ContainerMemory { schema: SCHEMA, id: at.id.clone(), ended: None, restarted_at: None };
         match read_json::<ContainerMemory>(&self.container_file(at), SCHEMA) {
             Ok(found) => Ok(found.filter(|found| found.id == at.id).unwrap_or(nothing)),
-            Err(StoreError::Damaged { .. }) => Ok(nothing),
             Err(error) => Err(error),
         }
     }
@@ -49,6 +48,14 @@ impl Store {
         let file = self.container_file(at);
         atomic::create_folder(file.parent().unwrap_or(&self.dir), 0o755)?;
         write_json(&file, memory)
+    }
+
+    /// Sets a damaged memory aside, and says where.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_aside_container(&self, at: &ContainerRef, now: Timestamp) -> Result<PathBuf, StoreError> {
+        set_aside(&self.container_file(at), now)
     }
 
     fn container_file(&self, at: &ContainerRef) -> PathBuf {
@@ -64,7 +71,7 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn what_is_remembered_is_of_one_container_and_survives_damage_as_nothing() {
+    fn what_is_remembered_is_of_one_container_and_damage_is_no_word_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path(), Markers::in_folders(folder.path(), &[]));
         let at = ContainerRef { id: "1a".into(), name: "box.v1".into() };
@@ -78,6 +85,8 @@ mod tests {
         let other = ContainerRef { id: "2b".into(), ..at.clone() };
         assert_eq!(store.container(&other).unwrap().ended, None);
         std::fs::write(folder.path().join("containers/box.v1.json"), "{").unwrap();
+        assert!(store.container(&at).is_err_and(|error| error.is_damaged()));
+        assert!(store.set_aside_container(&at, datetime!(2026-11-26 02:00 UTC)).unwrap().exists());
         assert_eq!(store.container(&at).unwrap().ended, None);
     }
 }

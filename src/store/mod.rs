@@ -336,22 +336,27 @@ impl StateGuard {
     /// # Errors
     /// [`StoreError`]
     pub fn quarantine(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
-        let time = now
-            .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
-            .unwrap_or_else(|_| now.unix_timestamp().to_string());
-        let aside = |n: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".corrupt-{time}"));
-            if n > 0 {
-                name.push(format!("-{n}"));
-            }
-            PathBuf::from(name)
-        };
-        let free =
-            (0..100).map(aside).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| aside(100));
-        std::fs::rename(&self.path, &free).map_err(|e| StoreError::io("set aside", &self.path, e))?;
-        Ok(free)
+        set_aside(&self.path, now)
     }
+}
+
+/// Sets a damaged file aside as `NAME.corrupt-TIME`, and says where.
+fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let time = now
+        .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+        .unwrap_or_else(|_| now.unix_timestamp().to_string());
+    let aside = |n: u32| {
+        let mut name = path.to_path_buf().into_os_string();
+        name.push(format!(".corrupt-{time}"));
+        if n > 0 {
+            name.push(format!("-{n}"));
+        }
+        PathBuf::from(name)
+    };
+    let free =
+        (0..100).map(aside).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| aside(100));
+    std::fs::rename(path, &free).map_err(|e| StoreError::io("set aside", path, e))?;
+    Ok(free)
 }
 
 /// Reads a file with a schema number; what it refuses it leaves untouched.

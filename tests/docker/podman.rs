@@ -157,7 +157,7 @@ fn without_podmans_events_the_exit_code_decides() {
     // Nobody can tell who ended the other one, so it is left alone and told.
     fixture.pass().expect_code(1);
     assert_eq!(fixture.count("Successfully recovered web"), 1, "{}", fixture.log());
-    assert_eq!(fixture.count("nobody can tell any more"), 1, "{}", fixture.log());
+    assert_eq!(fixture.count("left_because: nobody can tell any more"), 1, "{}", fixture.log());
     assert_eq!(podman.inspect("stopped", "{{.State.Status}}"), "exited");
 }
 

@@ -41,7 +41,8 @@ fn not_running(end: ContainerEnd, engine_restarts_it: bool) -> Situation {
 
 fn kept(facts: &mut Facts<'static>, situation: Situation) {
     facts.container = situation;
-    facts.kept_by = Some(Box::leak(Box::new(Keeper { who: "Docker Swarm", helps: "update".into() })));
+    facts.kept_by =
+        Some(Box::leak(Box::new(Keeper { who: "Docker Swarm", helps: "update".into(), replaces: true })));
 }
 
 /// In the order in which the rules ask.

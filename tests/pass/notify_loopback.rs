@@ -71,7 +71,7 @@ fn says(status: &str, headers: &str, body: &str) -> (String, Receiver<String>) {
 
 fn later(result: Result<(), NotifyError>) -> String {
     match result {
-        Err(NotifyError::Later(text)) => text,
+        Err(NotifyError::Later(text) | NotifyError::LaterHere(text)) => text,
         other => panic!("{other:?}"),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use world::{Stage, died, down};
 
 fn swarm() -> Keeper {
-    Keeper { who: "Docker Swarm", helps: "docker service update --force shop_web".into() }
+    Keeper { who: "Docker Swarm", helps: "docker service update --force shop_web".into(), replaces: true }
 }
 
 /// `web` in a container of Swarm's, and more services.

@@ -352,7 +352,7 @@ impl Engine for FakeEngine {
         Ok(details)
     }
 
-    fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown> {
+    fn is_being_stopped(&self, container: &ContainerRef, _: &Earlier) -> Result<bool, Unknown> {
         let machine = self.hooked(&format!("stops {}", container.name));
         match &machine.trouble {
             Some(trouble) => Err(trouble.clone()),

@@ -139,6 +139,9 @@ impl<'a> Conversation<'a> {
             }
             Record::Exit { check, code } => self.with(check, |slot| slot.exit(code, now)),
             Record::Done { check, stream } => self.done(check, stream),
+            Record::NotRead(check) => self.with(check, |slot| {
+                slot.conclude(Health::Unknown(Unknown::CannotFork("the container".into())), Duration::ZERO);
+            }),
             Record::Killed(check) => self.killed(check, now),
             Record::Over if matches!(self.phase, Phase::Closing { .. }) => self.phase = Phase::Over,
             _ => {}

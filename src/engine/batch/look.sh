@@ -57,6 +57,9 @@ brief() {
 carry() {
   export LC_ALL=C
   rcvy_left=$3
+  # Where no process can be started for what follows, nobody reads what the check says.
+  rcvy_c=$1
+  trap 'say "c $rcvy_c"' EXIT
   if [ "$rcvy_pieces" = counting ]; then
     counting "$1" "$2"
   elif [ "$3" -gt 4096 ] && [ "$rcvy_folds" ]; then
@@ -71,6 +74,7 @@ carry() {
   fi
   swallow
   say "d $2 $1"
+  trap - EXIT
 }
 # One byte more than it may be, so that more is seen to be there. What is short comes on as it comes: dd holds
 # nothing back.

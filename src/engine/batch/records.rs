@@ -51,6 +51,8 @@ pub(super) enum Record<'a> {
     Done { check: usize, stream: Stream },
     /// A check was ended as ordered.
     Killed(usize),
+    /// Nobody could be started to read what a check says.
+    NotRead(usize),
     /// The command could not be started.
     NotStarted,
     /// Nothing of ours is left.
@@ -92,6 +94,7 @@ pub(super) fn parse<'a>(nonce: &str, line: &'a [u8]) -> Option<Record<'a>> {
         b"x" => Record::Exit { check: next()?.parse().ok()?, code: next()?.parse().ok()? },
         b"d" => Record::Done { stream: stream(next()?.as_bytes())?, check: next()?.parse().ok()? },
         b"k" => Record::Killed(next()?.parse().ok()?),
+        b"c" => Record::NotRead(next()?.parse().ok()?),
         b"f" => Record::NotStarted,
         b"e" => Record::Over,
         b"!" => Record::Refused(rest.to_owned()),

@@ -87,10 +87,18 @@ pub fn said(events: &[Event], container: &Inspected) -> Events {
     }
 }
 
-/// Whether they tell of somebody who is just stopping a container that runs.
+/// Whether they tell of somebody who is just stopping a container that runs: somebody but us, whose last restart may
+/// have failed half way.
 #[must_use]
-pub fn is_being_stopped(events: &[Event], container: &Inspected) -> bool {
-    events.iter().any(|event| match event.action.as_str() {
+pub fn is_being_stopped(events: &[Event], container: &Inspected, earlier: &Earlier) -> bool {
+    let latest = time::Duration::try_from(container.stop_timeout.saturating_add(BEFORE)).ok();
+    let is_ours = |event: &&Event| {
+        let (Some(at), Some(restarted), Some(latest)) = (event.at, earlier.restarted_at, latest) else {
+            return false;
+        };
+        restarted.saturating_sub(AFTER) <= at && at - restarted <= latest
+    };
+    events.iter().filter(|event| !is_ours(event)).any(|event| match event.action.as_str() {
         "stop" => true,
         "kill" => event.signal.is_none_or(|signal| is_a_stop(signal, container)),
         _ => false,
@@ -166,16 +174,33 @@ mod tests {
         assert_eq!(ended(&["garbage"], 0), Silent);
     }
 
+    fn being_stopped(lines: &[&str], container: &Inspected) -> bool {
+        is_being_stopped(&of(lines), container, &Earlier::default())
+    }
+
+    #[test]
+    fn a_restart_of_ours_that_failed_half_way_is_nobody_who_stops_it() {
+        // The kill of the sample is of 14:47:25 UTC on that day.
+        let killed = of(&[KILL_15]).remove(0).at.unwrap();
+        let ours = |seconds: i64| {
+            let restarted_at = killed.checked_sub(time::Duration::seconds(seconds));
+            !is_being_stopped(&of(&[KILL_15]), &container(0), &Earlier { restarted_at, ..Earlier::default() })
+        };
+        assert!(ours(0) && ours(10) && ours(25), "within the stop time-out and a little more");
+        assert!(!ours(26), "after it");
+        assert!(!ours(-60), "before it was ordered");
+    }
+
     #[test]
     fn a_message_sent_by_signal_stops_nothing_unless_it_was_deadly_or_is_the_containers_own_stop() {
         for (signal, code) in [(1, 129), (10, 138), (12, 140), (18, 146), (21, 149), (22, 150), (28, 156)] {
             let message = KILL_15.replace("\"15\"", &format!("\"{signal}\""));
             assert_eq!(ended(&[&message, DIE_137], 3), OnlyMessages, "{signal}");
             assert_eq!(ended(&[&message, DIE_137], code), SomebodyStopped, "{signal}");
-            assert!(!is_being_stopped(&of(&[&message]), &container(0)), "{signal}");
+            assert!(!being_stopped(&[&message], &container(0)), "{signal}");
             let own = Inspected { stop_signal: Some(signal), ..container(0) };
             assert_eq!(said(&of(&[&message, DIE_137]), &own), SomebodyStopped, "{signal}");
-            assert!(is_being_stopped(&of(&[&message]), &own), "{signal}");
+            assert!(being_stopped(&[&message], &own), "{signal}");
         }
     }
 
@@ -190,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_stop_that_is_under_way_is_seen() {
-        assert!(is_being_stopped(&of(&[KILL_15]), &container(0)));
-        assert!(!is_being_stopped(&of(&[]), &container(0)));
+        assert!(being_stopped(&[KILL_15], &container(0)));
+        assert!(!being_stopped(&[], &container(0)));
         let mut drained = container(0);
         drained.started_at = Some(datetime!(2026-11-21 10:00 UTC));
         let now = datetime!(2026-11-21 12:00 UTC);

@@ -111,13 +111,16 @@ impl DockerCli {
             record.and_then(|path| record::manually_stopped(path, &container.id, inspected.finished_at));
         // Its restart policy ends where somebody stopped it, and after any signal.
         inspected.engine_restarts_it &= manually_stopped != Some(true);
-        let known = earlier.judged.filter(|known| known.finished_at == inspected.finished_at);
+        // An end before the start is one of an earlier run.
+        let is_of_this_run = inspected.finished_at >= inspected.started_at;
+        let known =
+            earlier.judged.filter(|known| known.finished_at == inspected.finished_at && is_of_this_run);
         if let Some(known) = known.filter(|_| inspected.start_error.is_none()) {
             return Ok((known.end, known.sign));
         }
         let mut signs = Signs {
             failed_start: inspected.start_error.is_some(),
-            ran: inspected.finished_at.is_some(),
+            ran: inspected.started_at.is_some() || inspected.finished_at.is_some(),
             our_restart: ended::is_ours(inspected, earlier),
             exit_code: inspected.exit_code,
             oom_killed: inspected.oom_killed,
@@ -160,7 +163,10 @@ impl DockerCli {
         let answer = match self.ask(&call, &container.name) {
             // An engine that keeps none is no trouble: then other signs decide.
             Err(Unknown::Other(text)) if errors::keeps_no_events(&text) => Vec::new(),
-            answer => answer?,
+            Err(why @ (Unknown::EngineSilent { .. } | Unknown::Interrupted)) => return Err(why),
+            // One that answers other questions refuses this one (a proxy before it may): the same.
+            Err(why) => self.look_up(container).map(|_| Vec::new()).map_err(|_| why)?,
+            Ok(answer) => answer,
         };
         let mut happened = events::parse(&answer, inspected.dialect);
         happened.retain(|event| event.at.is_none_or(|at| at <= window.until));
@@ -171,11 +177,15 @@ impl DockerCli {
     ///
     /// # Errors
     /// As [`DockerCli::inspect`].
-    pub fn is_being_stopped(&self, container: &ContainerRef) -> Result<bool, Unknown> {
+    pub fn is_being_stopped(&self, container: &ContainerRef, earlier: &Earlier) -> Result<bool, Unknown> {
         let inspected = self.look_up(container)?;
         let window = Window::before(&inspected, Timestamp::now_utc());
-        let happened = self.events(container, &inspected, window)?;
-        Ok(inspected.is_running() && ended::is_being_stopped(&happened, &inspected))
+        let happened = match self.events(container, &inspected, window) {
+            // It waits for a window that ends in its own future: with such a clock nobody can tell.
+            Err(Unknown::EngineSilent { .. }) => Vec::new(),
+            happened => happened?,
+        };
+        Ok(inspected.is_running() && ended::is_being_stopped(&happened, &inspected, earlier))
     }
 
     /// The runs of these containers; those that are gone are missing.

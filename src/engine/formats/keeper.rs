@@ -26,8 +26,11 @@ const KEEPERS: &[(&str, &str, &str, &[&str])] = &[
         &["com.amazonaws.ecs.cluster", "com.amazonaws.ecs.task-arn"],
     ),
     // Written by podman where a unit creates the container.
-    ("PODMAN_SYSTEMD_UNIT", "systemd", "systemctl restart", &["PODMAN_SYSTEMD_UNIT"]),
+    ("PODMAN_SYSTEMD_UNIT", SYSTEMD, "systemctl restart", &["PODMAN_SYSTEMD_UNIT"]),
 ];
+
+/// It starts what a person wants to run, and stops what a person wants to be stopped.
+const SYSTEMD: &str = "systemd";
 
 const POD: &[&str] = &["io.kubernetes.pod.namespace", "io.kubernetes.pod.name"];
 
@@ -39,6 +42,8 @@ pub enum Labels {
     Text(String),
     /// As podman does.
     Map(BTreeMap<String, Option<String>>),
+    /// Anything else says nothing.
+    Other(serde::de::IgnoredAny),
 }
 
 impl Labels {
@@ -46,6 +51,7 @@ impl Labels {
         match self {
             Self::Text(text) => text.split(',').find_map(|label| label.strip_prefix(key)?.strip_prefix('=')),
             Self::Map(map) => map.get(key)?.as_deref(),
+            Self::Other(_) => None,
         }
     }
 
@@ -59,7 +65,7 @@ impl Labels {
             helps.push(' ');
             helps.push_str(self.get(label).filter(|name| is_plain(name)).unwrap_or("NAME"));
         }
-        Some(Keeper { who, helps })
+        Some(Keeper { who, helps, replaces: *who != SYSTEMD })
     }
 }
 
@@ -98,7 +104,7 @@ mod tests {
                 "docker service update --force NAME",
             ),
         ] {
-            let expected = Some(Keeper { who, helps: helps.to_owned() });
+            let expected = Some(Keeper { who, helps: helps.to_owned(), replaces: who != SYSTEMD });
             assert_eq!(Labels::Text(labels.to_owned()).keeper(), expected, "{labels}");
             let map = labels.split(',').filter_map(|label| label.split_once('='));
             let map = map.map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).collect();

@@ -7,7 +7,8 @@ pub fn number(name: &str) -> Option<i32> {
     if let Ok(number) = name.parse() {
         return Some(number);
     }
-    let real_time = |rest: &str, base: i32| rest.parse::<i32>().ok().map(|offset| base + offset);
+    let real_time =
+        |rest: &str, base: i32| rest.parse::<i32>().ok().and_then(|offset| base.checked_add(offset));
     match name.strip_prefix("SIG").unwrap_or(&name) {
         "HUP" => Some(1),
         "INT" => Some(2),
