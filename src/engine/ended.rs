@@ -213,7 +213,7 @@ mod tests {
             (NobodyStopped, None, false, by_itself, Sign::Events),
             (NobodyStopped, None, true, by_itself, Sign::Events),
             (Silent, Some(true), false, |_| StoppedBySomeone, Sign::Record),
-            (Silent, Some(true), true, |_| StoppedBySomeone, Sign::Record),
+            (Silent, Some(true), true, |_| Unclear, Sign::Record),
             (Silent, Some(false), false, by_itself, Sign::Record),
             (Silent, Some(false), true, by_itself, Sign::Record),
             (Silent, None, true, by_itself, Sign::WithEngine),

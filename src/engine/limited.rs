@@ -4,7 +4,7 @@
 //! itself, before it reads anything.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::check::question::{Answer, Question};
 use crate::check::{Health, Look, Unknown};
@@ -14,8 +14,9 @@ use crate::process::{self, CHECK_MARK, End, Interrupt, Leftovers, Limits};
 pub const ARGUMENT: &str = "judge";
 /// Children at once.
 const SIDE_BY_SIDE: usize = 2;
-/// For a child that gets no processor time: its own limit counts only what it uses.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// For children that get no processor time: their own limit counts only what they use. All of one call together
+/// have so long.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Starts the children.
 #[derive(Debug, Clone)]
@@ -37,31 +38,32 @@ impl Limited {
             .iter_mut()
             .filter(|look| matches!(look.health, Health::Unknown(Unknown::Unjudged(_))))
             .collect();
+        let end = Instant::now() + DEADLINE;
         for some in open.chunks_mut(SIDE_BY_SIDE) {
             std::thread::scope(|scope| {
                 for look in some {
                     // Where there is no thread the look stays unknown.
-                    let _ = std::thread::Builder::new().spawn_scoped(scope, || self.settle_one(look));
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, || self.settle_one(look, end));
                 }
             });
         }
     }
 
-    fn settle_one(&self, look: &mut Look) {
+    fn settle_one(&self, look: &mut Look, end: Instant) {
         if let Health::Unknown(Unknown::Unjudged(question)) = &look.health {
-            look.health = self.ask(question).map_or_else(Health::Unknown, |answer| question.health(answer));
+            let answer = self.ask(question, end.saturating_duration_since(Instant::now()));
+            look.health = answer.map_or_else(Health::Unknown, |answer| question.health(answer));
         }
     }
 
-    fn ask(&self, question: &Question) -> Result<Answer, Unknown> {
+    fn ask(&self, question: &Question, within: Duration) -> Result<Answer, Unknown> {
+        if within.is_zero() {
+            return Err(Unknown::TooCostly);
+        }
         let mut command = process::in_own_group(&self.exe);
         command.arg(ARGUMENT).env_clear().env(CHECK_MARK, ARGUMENT).current_dir("/");
-        let limits = Limits {
-            deadline: DEADLINE,
-            stdout_cap: 64 * 1024,
-            stderr_cap: 1024,
-            leftovers: Leftovers::Spare,
-        };
+        let limits =
+            Limits { deadline: within, stdout_cap: 64 * 1024, stderr_cap: 1024, leftovers: Leftovers::Spare };
         let done = process::run(command, &question.to_bytes(), &limits, &self.interrupt)
             .map_err(|error| Unknown::Other(error.to_string()))?;
         match done.end {

@@ -5,6 +5,7 @@ use recovery::check::{Failure, Health, Unknown};
 /// Nothing can be said. `mytool` and `gone` are missing; `probe` is there and says no, without a word; `yes` says yes;
 /// `@` is a folder with a few files that cannot be run.
 pub const CANNOT_LOOK: &[&str] = &[
+    "printf '{\"status\":\"ok\"}'; mytool || exit 1",
     "mytool",
     "mytool status || exit 1",
     "mytool | grep -q up",
@@ -59,6 +60,9 @@ pub const DOWN: &[&str] = &[
     "mytool || probe | grep -q up || exit 1",
     "mytool || [ -S @/socket ] || exit 1",
     "probe || { mytool down; exit 1; }",
+    "probe && exit 0 || mytool down; exit 1",
+    "for i in 1 2; do probe && exit 0; mytool $i; done; exit 1",
+    "for i in 1 2; do if probe; then exit 0; fi; mytool x; done; exit 1",
     "echo 'curl: (22) 404 not found'; probe",
     "echo 'command not found in registry'; exit 1",
     "echo 'mytool: not found'; exit 1",

@@ -133,7 +133,9 @@ impl Run<'_> {
             Node::If { condition, then, otherwise } => self.choose(condition, then, otherwise),
             Node::Loop { condition, body } => {
                 let parts = [self.node(condition), self.node(body)];
-                Outcome { ended: false, ..either(&parts) }
+                let both = Outcome { ended: false, ..either(&parts) };
+                // What the condition saw decides when it is over.
+                if parts[0].blame == Blame::Looked { Outcome { blame: Blame::Looked, ..both } } else { both }
             }
             Node::Case { word, bodies } => {
                 let mut parts = vec![self.hangs_on(word)];
@@ -158,14 +160,41 @@ impl Run<'_> {
             if last.ended {
                 break;
             }
-            if may_end(node) && last.blame != Blame::Nobody {
-                before = last.blame;
+            if may_end(node) {
+                match self.guard(node) {
+                    Blame::Nobody => {}
+                    blame => before = blame,
+                }
             }
         }
         if last.blame == Blame::Nobody {
             last.blame = before;
         }
         last
+    }
+
+    /// Who decided whether an `exit` within was reached.
+    fn guard(&mut self, node: &Node) -> Blame {
+        match node {
+            Node::And(left, right) | Node::Or(left, right) if may_end(right) => {
+                let left = self.node(left).blame;
+                left.max(self.guard(right))
+            }
+            Node::And(left, _) | Node::Or(left, _) => self.guard(left),
+            Node::If { condition, then, otherwise } if may_end(then) || may_end(otherwise) => {
+                self.node(condition).blame
+            }
+            Node::If { condition, .. } => self.guard(condition),
+            Node::Loop { condition, body } => match self.guard(body) {
+                Blame::Nobody => self.node(condition).blame,
+                blame => blame,
+            },
+            Node::Sequence(all) => {
+                let guards = all.iter().filter(|node| may_end(node)).map(|node| self.guard(node));
+                guards.filter(|blame| *blame != Blame::Nobody).last().unwrap_or(Blame::Nobody)
+            }
+            other => self.node(other).blame,
+        }
     }
 
     fn choose(&mut self, condition: &Node, then: &Node, otherwise: &Node) -> Outcome {

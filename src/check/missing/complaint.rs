@@ -15,6 +15,9 @@ static PLAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let text = r"^(-?(?:/\S*/)?(?:ba|da|a|k|mk)?sh)\s?: (?:exec: )?([^:]+?)\s?: (.+)$";
     Regex::new(text).ok()
 });
+/// The name of a shell as it begins a complaint.
+static SHELL: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?:/[\w./-]*/)?\b(?:ba|da|a|k|mk)?sh\s?: ").ok());
 /// `env: ‘NAME’: No such file or directory`, `timeout: can't execute 'NAME': …`, `xargs: NAME: …`.
 static LAUNCHER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let text = r#"^(?:/\S*/)?(env|timeout|nohup|nice|ionice|chrt|taskset|setsid|xargs|stdbuf|sudo|doas|su-exec|setpriv|chroot|flock|unshare|nsenter|time|busybox): (?:can't execute |cannot execute |failed to run command |failed to execute )?[‘'"`]?([^‘’'"`:]+)[’'"`]?: (No such file or directory|Permission denied|command not found|not found)$"#;
@@ -65,9 +68,18 @@ pub(super) fn all(said: &[u8]) -> Vec<Complaint> {
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let mut found: Vec<Complaint> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        found.extend(one(line).map(|complaint| Complaint { last: at + 1 == lines.len(), ..complaint }));
+        let complaint = one(line).or_else(|| after_a_line_without_end(line));
+        found.extend(complaint.map(|complaint| Complaint { last: at + 1 == lines.len(), ..complaint }));
     }
     found
+}
+
+/// What a shell said behind output that did not end its line: `{"status":"ok"}sh: 1: mytool: not found`.
+fn after_a_line_without_end(line: &str) -> Option<Complaint> {
+    let starts = SHELL.as_ref()?.find_iter(line).map(|found| found.start());
+    starts
+        .filter_map(|start| one(&line[start..]))
+        .find(|complaint| complaint.who == Who::Shell && complaint.is_plain())
 }
 
 fn one(line: &str) -> Option<Complaint> {
@@ -124,6 +136,21 @@ mod tests {
         ] {
             assert_eq!(program(line).as_deref(), Some("mytool"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_complaint_behind_output_without_a_line_end_is_heard() {
+        for line in [
+            "{\"status\":\"ok\"}sh: 1: eval: mytool: not found",
+            "{\"status\":\"ok\"}/usr/bin/sh: 1: mytool: not found",
+            "status: bash: line 1: mytool: command not found",
+            "status: sh: mytool: not found",
+        ] {
+            let found = all(line.as_bytes());
+            assert_eq!(found.len(), 1, "{line}");
+            assert_eq!(found[0].program, "mytool", "{line}");
+        }
+        assert!(all(b"the crash: file not found").is_empty());
     }
 
     #[test]

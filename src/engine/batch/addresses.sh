@@ -1,5 +1,8 @@
 # The addresses of a name, for a tool that tries only the first one; a literal address has no others.
+set +a +e +f +u +v +x
+unset TMOUT
 addresses() {
+  found=
   case $1 in
   *:* | '') return ;;
   localhost) echo 127.0.0.1 && echo ::1 && return ;;

@@ -324,7 +324,7 @@ impl<'a> Conversation<'a> {
 
     /// The agent has killed a check.
     fn killed(&mut self, check: usize, now: Duration) {
-        let can_swallow = self.has()("cat");
+        let can_swallow = self.has()("drain");
         let (Some(slot), Some(request)) = (self.slots.get(check), self.requests.get(check)) else { return };
         let [out, err] = slot.printed();
         let certain = || verdict::certain(request, &self.has(), out, err);
@@ -338,11 +338,13 @@ impl<'a> Conversation<'a> {
                     Health::Unknown(Unknown::Frozen { took })
                 } else if slot.could_not_fork() {
                     Health::Unknown(Unknown::CannotFork("the container".into()))
+                } else if let Some(certain) = certain {
+                    certain
                 } else if !can_swallow && slot.printed().iter().any(|output| output.truncated) {
                     // It may well have waited for a shell that reads byte by byte.
                     Health::Unknown(Unknown::OutputTooLarge { cap: script::cap(&request.check.probe) })
                 } else {
-                    certain.unwrap_or(Health::Unhealthy(Failure::TimedOut { after }))
+                    Health::Unhealthy(Failure::TimedOut { after })
                 };
                 slot.conclude(health, took);
             }

@@ -1,3 +1,5 @@
+# Before the function and its variables are there: an image may have all exported.
+set +a
 recovery_agent() {
 rcvy_nonce='@NONCE@'
 rcvy_mark='@MARK@'
@@ -172,7 +174,7 @@ list() {
   fi
   printf '\n%s\n' "$rcvy_nonce L"
   # Only marks as we give them: an image may have a variable of that name.
-  has grep && (GREP_OPTIONS= LC_ALL=C && grep -lsE 'RECOVERY_CHECK=(engine|judge|[0-9a-f]{16})' /proc/[0-9]*/environ 2>/dev/null)
+  has grep && (GREP_OPTIONS= LC_ALL=C && grep -lsE 'RECOVERY_CHECK=(engine|judge|relay|[0-9a-f]{16})' /proc/[0-9]*/environ 2>/dev/null)
   say G
 }
 marker() {
@@ -228,7 +230,7 @@ else
   for rcvy_x in dd head; do has "$rcvy_x" && rcvy_first="$rcvy_first $rcvy_x"; done
   if [ "$rcvy_first$rcvy_cat" ] && has sed && has fold; then rcvy_folds=1; fi
 fi
-say "s $$$rcvy_tools"
+say "s $$$rcvy_tools${rcvy_drain:+ drain}"
 @LISTING@
 markers
 say r

@@ -1,3 +1,5 @@
+# Before the function and its variables are there: an image may have all exported.
+set +a
 recovery_agent() {
 rcvy_nonce='@NONCE@'
 @COMMON@

@@ -425,3 +425,24 @@ fn one_line_of_fifty_megabytes_is_swallowed_and_the_exit_code_counts() {
         }
     }
 }
+
+#[test]
+fn nothing_of_ours_is_exported_where_the_image_has_all_exported() {
+    let Some(machine) = Machine::new("bash", &["env", "cat"]) else { return };
+    let command = CustomCommand::Argv(vec!["env".to_owned()]);
+    let probe = Probe::Custom { command, expect_json: Vec::new(), missing_program: MissingProgram::Unknown };
+    let check =
+        HealthCheck { probe, timeout: Duration::from_secs(60), from: Vantage::Container, interval: None };
+    let name = ServiceName::new("svc").unwrap();
+    let requests = [Request { service: &name, check: &check, env: &[], user: None }];
+    let nonce = format!("{:032x}", 11);
+    let env = [("SHELLOPTS".to_owned(), "allexport".to_owned())];
+    let line = Line::open(machine.start(&env), script::look(&nonce, "exports", &requests));
+    let mut talk = Conversation::new(&nonce, &requests);
+    assert_eq!(speak(&line, &mut talk, &Interrupt::default(), &mut |_| {}), None);
+    line.close(&Interrupt::default());
+    let (answer, _) = talk.answer(0).unwrap();
+    let seen = String::from_utf8_lossy(&answer.out.bytes).into_owned();
+    assert!(seen.contains("RECOVERY_CHECK=exports.0."), "{seen}");
+    assert!(!seen.contains("rcvy") && !seen.contains("recovery_agent") && !seen.contains(&nonce), "{seen}");
+}

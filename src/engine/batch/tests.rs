@@ -140,7 +140,7 @@ fn what_comes_from_outside_is_quoted() {
     let request = Request { service: &name, check: &check, env: &[], user: None };
     let script = script::look(NONCE, "mark", &[request]);
     assert!(script.contains(r"RCVY_T='@NONCE@ '\''quoted'\'' @GO@'"), "{script}");
-    assert!(script.starts_with("recovery_agent() {\n") && script.ends_with("}\nrecovery_agent\n"));
+    assert!(script.starts_with("set +a\nrecovery_agent() {\n") && script.ends_with("}\nrecovery_agent\n"));
 }
 
 const WHOLE: [&str; 12] = [

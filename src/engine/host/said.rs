@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Gid, OFlags, Uid};
 
 use crate::check::judge::last_lines;
-use crate::process::{self, Interrupt};
+use crate::process::{self, CHECK_MARK, Interrupt};
 
 /// Bytes kept of the end.
 const KEPT: usize = 4 * 1024;
@@ -113,7 +113,12 @@ fn relay(reader: &PipeReader) -> Option<PipeWriter> {
     process::find_program("cat", &[])?;
     let (waits, ours) = std::io::pipe().ok()?;
     let mut relay = process::in_own_session(process::find_program("sh", &[])?);
-    relay.args(["-c", RELAY]).env_clear().env("PATH", super::command::DEFAULT_PATH).current_dir("/");
+    relay
+        .args(["-c", RELAY])
+        .env_clear()
+        .env("PATH", super::command::DEFAULT_PATH)
+        .env(CHECK_MARK, "relay")
+        .current_dir("/");
     relay.stdin(waits).stdout(reader.try_clone().ok()?).stderr(Stdio::null());
     process::spawn(&mut relay).ok()?;
     Some(ours)

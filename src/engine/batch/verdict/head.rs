@@ -4,7 +4,7 @@
 pub(super) fn of(mut bytes: &[u8]) -> Option<(u16, &[u8])> {
     loop {
         let line = bytes.split(|&byte| byte == b'\n').next()?;
-        let status = status(std::str::from_utf8(line).ok()?)?;
+        let status = status(&String::from_utf8_lossy(line))?;
         let body = after(bytes);
         if is_interim(status) {
             bytes = body;

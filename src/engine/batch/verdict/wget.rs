@@ -37,7 +37,13 @@ fn with_status(asked: &Asked<'_>, answer: &Answer, said: &str, status: u16) -> H
             return asked.unable(&format!("cannot decode the body, which comes as {encoding}"));
         }
     }
-    let cut = (answer.code != 0 && answer.code != 8).then(|| asked.reset());
+    let cut = match answer.code {
+        0 | 8 => None,
+        // GNU wget's word for trouble with the network; a small one has no words.
+        4 => Some(asked.reset()),
+        _ if said.contains("rcvy:small") => Some(asked.reset()),
+        code => Some(asked.unable(&format!("gave up: {}", detail(said, code)))),
+    };
     asked.judged(status, &answer.out, cut)
 }
 

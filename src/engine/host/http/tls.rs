@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error,
-    SignatureScheme, StreamOwned,
+    InvalidMessage, SignatureScheme, StreamOwned,
 };
 use rustls_platform_verifier::Verifier;
 
@@ -57,7 +57,9 @@ pub(super) fn health(error: &Error, to: &str) -> Health {
     match error {
         Error::InvalidCertificate(why) => distrusted(distrust(why)),
         // The first bytes of something else.
-        Error::InvalidMessage(_) => distrusted(Distrust::PlainText),
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => distrusted(Distrust::PlainText),
         Error::AlertReceived(alert) if !is_about_us(*alert) => {
             distrusted(Distrust::Other(format!("it refuses a TLS connection: {alert:?}")))
         }
