@@ -60,7 +60,7 @@ pub enum Kind {
 impl Case {
     pub fn kind(&self) -> Kind {
         match self.name {
-            "text-late" | "text-slow" => Kind::Late,
+            "text-late" | "text-slow" | "unended-head" => Kind::Late,
             "json-bomb" | "json-endless" => Kind::Long,
             _ => Kind::Quick,
         }
@@ -119,6 +119,8 @@ pub fn answer(request: &Request) -> Reply {
         "/endless" => Reply::Raw(head(""), Then::Repeat(block())),
         "/endless-after" => Reply::Raw([head(""), ok()].concat(), Then::Repeat(block())),
         "/silent" => Reply::Raw(head("Content-Type: text/event-stream\r\n"), Then::Hold),
+        "/unended-head" => Reply::Raw(b"HTTP/1.1 200 OK\r\nX-Late: ".to_vec(), Then::Hold),
+        "/latin" => close([b"HTTP/1.1 200 Tr\xe8s bien\r\n\r\n".to_vec(), ok()].concat()),
         "/slow" => Reply::Raw([head(""), ok(), b"\n".to_vec()].concat(), Then::Hold),
         "/interim" => {
             let early =
@@ -188,6 +190,10 @@ pub fn cases() -> Vec<Case> {
         status("endless", "/endless", Passes),
         status("silent", "/silent", Passes),
         status("slow", "/slow", Passes),
+        status("latin", "/latin", Passes),
+        json("json-latin", "/latin", Passes),
+        // GNU wget says nothing before the end of a head.
+        but(status("unended-head", "/unended-head", Passes), &[(GnuWget, Fails("timed out after"))]),
         but(status("interim", "/interim", Passes), &[(SmallWget, no_tell)]),
         status("cookie", "/cookie", Passes),
         status("folded", "/folded", Passes),

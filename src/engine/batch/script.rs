@@ -245,6 +245,13 @@ fn http(probe: &HttpProbe, request: &Request<'_>, mark: &str) -> String {
     )
 }
 
+/// Until curl gives an answer up, in seconds: a little before its time-out, since a status that came is then still
+/// told, though its head has not ended.
+fn to_answer(request: &Request<'_>) -> f64 {
+    let limit = request.check.timeout.as_secs_f64();
+    (limit - (limit * 0.1).min(0.2)).max(0.1)
+}
+
 /// Until a tool gives a connection up, in seconds: soon enough to say whether it waited for a name.
 fn to_connect(request: &Request<'_>) -> f64 {
     (request.check.timeout.as_secs_f64() * 0.9).max(0.1)
@@ -267,7 +274,8 @@ fn curl_config(
     request: &Request<'_>,
 ) -> String {
     let mut text = String::from("silent\nshow-error\ngloboff\nnoproxy = \"*\"\n");
-    let _ = writeln!(text, "max-time = {}\nconnect-timeout = {:.1}", seconds(request), to_connect(request));
+    let _ =
+        writeln!(text, "max-time = {:.2}\nconnect-timeout = {:.1}", to_answer(request), to_connect(request));
     let _ = writeln!(text, "url = {}", curl_quote(&endpoint.url()));
     if probe.method != "HEAD" {
         let _ = writeln!(text, "request = {}", curl_quote(&probe.method));
