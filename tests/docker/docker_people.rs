@@ -51,6 +51,32 @@ fn a_marker_touched_in_the_container_is_honoured_until_resume() {
 }
 
 #[test]
+fn a_marker_in_the_container_may_be_of_any_kind_and_size() {
+    let Some(docker) = require_docker() else { return };
+    let long = format!(r#"{{"schema":1,"until":"2099-01-01T00:00:00Z","reason":"{}"}}"#, "x".repeat(30_000));
+    let over = format!(r#"{{"schema":1,"until":"2001-01-01T00:00:00Z","reason":"{}"}}"#, "x".repeat(30_000));
+    let folder = "mkdir -p /var/run/manual-stop && cd /var/run/manual-stop &&";
+    for image in ["debian", "dash", "busybox"] {
+        for (what, made, stopped) in [
+            ("a fifo", format!("{folder} mkfifo web.stopped"), true),
+            ("a folder", format!("{folder} mkdir web.stopped"), true),
+            ("a sparse file of 1 TB", format!("{folder} dd if=/dev/null of=web.stopped bs=1 seek=1099511627776"), true),
+            ("a long reason", format!("{folder} printf '%s' '{long}' > web.stopped"), true),
+            ("a long reason that is over", format!("{folder} printf '%s' '{over}' > web.stopped"), false),
+        ] {
+            let container = idle(docker, image);
+            container.sh(&made);
+            let fixture = failing(&container);
+            let code = fixture.pass().code;
+            assert_eq!(code, if stopped { 0 } else { 1 }, "{image}, {what}: {}", fixture.log());
+            let count = fixture.count("web manually stopped, skipping auto-recovery");
+            assert_eq!(count, usize::from(stopped), "{image}, {what}: {}", fixture.log());
+            until(what, SOON, || (container.pid_count() == 1).then_some(()));
+        }
+    }
+}
+
+#[test]
 fn stop_and_resume_hold_a_service_in_a_container_and_what_depends_on_it() {
     let Some(docker) = require_docker() else { return };
     let container = idle(docker, "debian");

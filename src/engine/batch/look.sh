@@ -62,7 +62,10 @@ carry() {
   # Where no process can be started for what follows, nobody reads what the check says.
   rcvy_c=$1
   trap 'say "c $rcvy_c"' EXIT
-  if [ "$rcvy_pieces" = counting ]; then
+  if [ "$2" = m ] && [ "$rcvy_first" ]; then
+    # A shell that passes over NULs would read a file of nothing else to its end.
+    first "$3" | "$rcvy_pieces" "$1" "$2"
+  elif [ "$rcvy_pieces" = counting ]; then
     counting "$1" "$2"
   elif [ "$3" -gt 4096 ] && [ "$rcvy_folds" ]; then
     rcvy_left=$(($3 * 2 + 8))
@@ -74,7 +77,8 @@ carry() {
     first "$3" | cutting "$1" "$2"
     rcvy_left=-1
   fi
-  swallow
+  # A marker may be a file of any size, and nobody waits at its other end.
+  [ "$2" = m ] || swallow
   say "d $2 $1"
   trap - EXIT
 }
@@ -181,7 +185,7 @@ marker() {
   rcvy_f=/var/run/manual-stop/$2.stopped
   if [ -e "$rcvy_f" ] || [ -L "$rcvy_f" ]; then
     say "m $1"
-    if [ -f "$rcvy_f" ] && [ -r "$rcvy_f" ]; then (carry "$1" m 4096 <"$rcvy_f"); fi
+    if [ -f "$rcvy_f" ] && [ -r "$rcvy_f" ]; then (carry "$1" m 65536 <"$rcvy_f"); fi
   fi
 }
 markers() {
@@ -223,11 +227,11 @@ shell
 rcvy_one=$(printf '\001')
 rcvy_any='????????????????????????????????????????'
 rcvy_any=$rcvy_any$rcvy_any$rcvy_any$rcvy_any$rcvy_any
+for rcvy_x in dd head; do has "$rcvy_x" && rcvy_first="$rcvy_first $rcvy_x"; done
 rcvy_pieces=cutting
 if [ "$rcvy_is_bash" ]; then rcvy_pieces=counting
 elif printf 'abc\n' | (IFS= read -r -n 2 rcvy_x && [ "$rcvy_x" = ab ]) 2>/dev/null; then rcvy_pieces=counting
 else
-  for rcvy_x in dd head; do has "$rcvy_x" && rcvy_first="$rcvy_first $rcvy_x"; done
   if [ "$rcvy_first$rcvy_cat" ] && has sed && has fold; then rcvy_folds=1; fi
 fi
 say "s $$$rcvy_tools${rcvy_drain:+ drain}"

@@ -9,6 +9,8 @@ use crate::check::judge::{Output, SHORT_CAP};
 use crate::check::{Health, Look, Unknown};
 use crate::engine::Request;
 
+/// Of a marker that much is read, as on the machine.
+const MARKER_CAP: usize = 64 * 1024;
 /// Until the agent answers an order, or is ready.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// Between a check's end and the end of its output; afterwards something holds its pipe.
@@ -160,7 +162,7 @@ impl Slot {
         match stream {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
-            Stream::Marker => self.marker.get_or_insert_with(|| Carried::new(SHORT_CAP)),
+            Stream::Marker => self.marker.get_or_insert_with(|| Carried::new(MARKER_CAP)),
         }
     }
 
