@@ -60,7 +60,11 @@ fn a_marker_in_the_container_may_be_of_any_kind_and_size() {
         for (what, made, stopped) in [
             ("a fifo", format!("{folder} mkfifo web.stopped"), true),
             ("a folder", format!("{folder} mkdir web.stopped"), true),
-            ("a sparse file of 1 TB", format!("{folder} dd if=/dev/null of=web.stopped bs=1 seek=1099511627776"), true),
+            (
+                "a sparse file of 1 TB",
+                format!("{folder} dd if=/dev/null of=web.stopped bs=1 seek=1099511627776"),
+                true,
+            ),
             ("a long reason", format!("{folder} printf '%s' '{long}' > web.stopped"), true),
             ("a long reason that is over", format!("{folder} printf '%s' '{over}' > web.stopped"), false),
         ] {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Condition, JsonExpectation};
 
-/// Steps that are taken here; what may take more goes to a child with limits ([`super::Question`]). Well below
+/// Steps that are taken here; what may take more goes to a child with limits ([`crate::check::question`]). Well below
 /// a tenth of a second.
 pub const CHEAP: u64 = 4 * 1024 * 1024;
 
